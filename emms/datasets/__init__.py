@@ -1,0 +1,19 @@
+"""Datasets: one published format a file, one `Sample` for all."""
+
+from emms.datasets.base import Dataset, Listing, Sample
+from emms.errors import DatasetError
+from emms.registry import Registry
+
+FORMATS: Registry[type[Dataset]] = Registry(
+    "dataset format",
+    "emms.datasets",
+    {
+        "imagefolder": "emms.datasets.imagefolder:ImageFolder",
+        "parquet": "emms.datasets.parquet:ParquetImages",
+        "fashion-mnist": "emms.datasets.idx:FashionMNIST",
+        "digits": "emms.datasets.digits:Digits",
+    },
+    DatasetError,
+)
+
+__all__ = ["FORMATS", "Dataset", "Listing", "Sample"]

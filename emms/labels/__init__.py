@@ -1,0 +1,18 @@
+"""Labels: from what a sample's label says to text, from text to label embeddings."""
+
+from emms.errors import LabelEncoderError
+from emms.labels.base import LabelEncoder
+from emms.registry import Registry
+
+ENCODERS: Registry[type[LabelEncoder]] = Registry(
+    "source of label encoders",
+    "emms.label_encoders",
+    {
+        "packaged": "emms.labels.packaged:PackagedEncoder",
+        "hf": "emms.labels.text_encoder:HubTextEncoder",
+        "folder": "emms.labels.text_encoder:FolderTextEncoder",
+    },
+    LabelEncoderError,
+)
+
+__all__ = ["ENCODERS", "LabelEncoder"]

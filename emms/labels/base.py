@@ -1,0 +1,42 @@
+"""What every label encoder gives: what determines its embeddings, and the embeddings of texts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from emms.errors import LabelEncoderError
+
+
+class LabelEncoder(ABC):
+    """A foundation model that turns texts into vectors. Making one is cheap: weights are read by `encode`.
+
+    `name` is what follows the source in `SOURCE:NAME`; `pooling` is `auto` or one of `poolings`.
+    """
+
+    poolings: tuple[str, ...] = ("auto",)
+
+    def __init__(self, name: str, pooling: str = "auto") -> None:
+        if pooling not in self.poolings:
+            raise LabelEncoderError(
+                f"label encoder '{name}' has no pooling '{pooling}'; it has: {', '.join(self.poolings)}"
+            )
+        self.name, self.pooling = name, pooling
+
+    @abstractmethod
+    def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
+        """Return, as JSON, what determines the embeddings of a text: weights' digests, pooling, a version number.
+
+        `digests` gives the SHA-256 of local files. Reads no weights into memory.
+        Raises LabelEncoderError when the name is unknown or its files cannot be had.
+        """
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
+        """Return one embedding a text, (len(texts), D2), float32, finite; a text's does not depend on the others.
+
+        Raises LabelEncoderError when a text cannot be embedded.
+        """

@@ -1,0 +1,198 @@
+"""Content-addressed artifacts, in Parquet, on any fsspec file system.
+
+An artifact's address is a hash of what determines it, so the same question always has the same address. It is complete
+when its manifest is there; the manifest is written last, with the row counts and checksums of the files. Whoever finds
+no manifest, or a file whose checksum is off, treats the artifact as absent and computes it again: a killed process, a
+truncated upload and a flipped byte all end in the same place.
+
+    <root>/<kind>/<first two of address>/<address>/manifest.json, *.parquet
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, BinaryIO
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emms.errors import StoreError
+
+MANIFEST = "manifest.json"
+Key = Mapping[str, Any]
+"""What determines an artifact, as JSON: references, digests, settings, and the version of the code that makes it."""
+
+
+def address(key: Key) -> str:
+    """Return the address of what `key` determines: 32 hexadecimal digits of the SHA-256 of its canonical JSON."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact: the `key` that determines it, and in `meta` what its maker noted about it (JSON)."""
+
+    store: Store
+    path: str
+    key: dict[str, Any]
+    meta: dict[str, Any]
+    files: dict[str, dict[str, Any]]
+
+    def table(self, name: str) -> pa.Table:
+        """Read one of the artifact's files whole."""
+        with self.store.fs.open(f"{self.path}/{name}", "rb") as file:
+            return pq.read_table(file)
+
+    def batches(self, name: str) -> Iterator[pa.Table]:
+        """Read one of the artifact's files a row group at a time, so that memory stays bounded."""
+        with self.store.fs.open(f"{self.path}/{name}", "rb") as file:
+            parquet = pq.ParquetFile(file)
+            for group in range(parquet.num_row_groups):
+                yield parquet.read_row_group(group)
+
+
+@dataclass
+class Draft:
+    """An artifact being written: add files with `table` or `stream`, put what is worth knowing about it into `meta`."""
+
+    store: Store
+    path: str
+    meta: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @contextmanager
+    def stream(self, name: str, schema: pa.Schema) -> Iterator[RowGroups]:
+        """Open a file to write row groups to as they come; no more than one of them is in memory."""
+        with self.store.fs.open(f"{self.path}/{name}", "wb") as file:
+            hashing = _HashingFile(file)
+            # Features are noise to a compressor and read back without a copy when they are stored plain.
+            with pq.ParquetWriter(pa.PythonFile(hashing, "w"), schema, compression="none", use_dictionary=False) as parquet:
+                rows = RowGroups(parquet)
+                yield rows
+        self.files[name] = {"rows": rows.count, "bytes": hashing.bytes, "sha256": hashing.sha256.hexdigest()}
+
+    def table(self, name: str, table: pa.Table) -> None:
+        """Write a table as one file."""
+        with self.stream(name, table.schema) as rows:
+            rows.write(table)
+
+
+@dataclass
+class RowGroups:
+    """The open end of a Parquet file."""
+
+    _parquet: pq.ParquetWriter
+    count: int = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table as one row group."""
+        self._parquet.write_table(table, row_group_size=max(1, table.num_rows))
+        self.count += table.num_rows
+
+
+class Store:
+    """Artifacts under one fsspec URL: a folder, `s3://bucket/prefix`, `memory://`, …
+
+    Raises StoreError when the URL's protocol is unknown or needs a package that is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as cause:
+            raise StoreError(
+                f"store '{url}' cannot be opened: {cause}; give a folder or a URL such as s3://bucket/prefix"
+            ) from cause
+        # What was found whole is not read again by this process, as long as the file system says it is the same file.
+        self._whole: dict[str, tuple[str, ...]] = {}
+
+    def check_writable(self) -> None:
+        """Write a small file and remove it. Raises StoreError if that fails."""
+        probe = f"{self.root}/.probe-{uuid.uuid4().hex}"
+        try:
+            self.fs.makedirs(self.root, exist_ok=True)
+            self.fs.pipe_file(probe, b"")
+            self.fs.rm_file(probe)
+        except Exception as cause:  # each file system has errors of its own
+            raise StoreError(
+                f"store '{self.url}' cannot be written: {cause}; name another with `store:` or --store, "
+                f"or mend its permissions"
+            ) from cause
+
+    def path(self, kind: str, key: Key) -> str:
+        """Return where the artifact of this kind and key lies, or would lie."""
+        where = address(key)
+        return f"{self.root}/{kind}/{where[:2]}/{where}"
+
+    def find(self, kind: str, key: Key) -> Artifact | None:
+        """Return the artifact if it is complete and whole, None otherwise."""
+        path = self.path(kind, key)
+        try:
+            manifest = json.loads(self.fs.cat_file(f"{path}/{MANIFEST}"))
+            files, meta = manifest["files"], manifest["meta"]
+            if manifest["key"] != json.loads(json.dumps(key)):
+                return None
+            state = tuple(str(self.fs.ukey(f"{path}/{name}")) for name in files)
+            if self._whole.get(path) != state:
+                for name, expected in files.items():
+                    if self._sha256(f"{path}/{name}") != expected["sha256"]:
+                        return None
+                self._whole[path] = state
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+            return None
+        return Artifact(self, path, manifest["key"], meta, files)
+
+    @contextmanager
+    def create(self, kind: str, key: Key) -> Iterator[Draft]:
+        """Write an artifact. It comes to be when the block ends without an exception, and not before.
+
+        Raises StoreError if the file system refuses.
+        """
+        draft = Draft(self, self.path(kind, key))
+        try:
+            self.fs.makedirs(draft.path, exist_ok=True)
+            # An older manifest must not vouch for files that are being written anew.
+            if self.fs.exists(f"{draft.path}/{MANIFEST}"):
+                self.fs.rm_file(f"{draft.path}/{MANIFEST}")
+            yield draft
+            manifest = {"kind": kind, "key": key, "meta": draft.meta, "files": draft.files}
+            self.fs.pipe_file(f"{draft.path}/{MANIFEST}", json.dumps(manifest, indent=1, sort_keys=True).encode())
+        except (PermissionError, FileExistsError, NotADirectoryError) as cause:
+            raise StoreError(f"store '{self.url}' cannot be written: {cause}; mend its permissions") from cause
+
+    def _sha256(self, path: str) -> str:
+        with self.fs.open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def open_store(url: str) -> Store:
+    """Return this process's Store for a URL, one and the same each time, so that what was verified stays known."""
+    return Store(url)
+
+
+class _HashingFile:
+    """A file open for writing that hashes what passes through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.sha256, self.bytes, self.closed = file, hashlib.sha256(), 0, False
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        self.bytes += len(data)
+        self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
