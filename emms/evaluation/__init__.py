@@ -1,0 +1,144 @@
+"""How well rankings agree with the truth: every metric of the field, for each dataset and estimator of a table.
+
+>>> evaluate(scores, truth)                        # polars frames
+>>> evaluate_csv("scores.csv", "truth.csv")        # or files
+>>> weighted_kendall_tau([0.9, 0.7, 0.2], [91.0, 88.5, 89.0])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+
+import polars as pl
+
+from emms.errors import EMMSError
+from emms.evaluation.metrics import (
+    METRICS,
+    kendall_tau,
+    pearson,
+    recall_at_k,
+    rel_at_k,
+    spearman,
+    weighted_kendall_tau,
+    weighted_pearson,
+)
+from emms.evaluation.tables import read_table, scores_table, truth_table
+
+__all__ = [
+    "METRICS",
+    "SCHEMA",
+    "evaluate",
+    "evaluate_csv",
+    "kendall_tau",
+    "pearson",
+    "recall_at_k",
+    "rel_at_k",
+    "spearman",
+    "weighted_kendall_tau",
+    "weighted_pearson",
+]
+
+SCHEMA = pl.Schema(
+    {
+        "dataset": pl.String,
+        "estimator": pl.String,
+        "n_models": pl.Int64,
+        **dict.fromkeys(METRICS, pl.Float64),
+        "n_left_out": pl.Int64,
+        "not_in_truth": pl.String,
+        "not_in_scores": pl.String,
+        "without_score": pl.String,
+    }
+)
+"""Columns of an evaluation. The last three name the models left out, separated by `; `: those that have a score and no
+known truth, those that have a truth and no row of scores, and those whose score is empty or nan; null where none is."""
+
+
+def evaluate(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
+    """Measure how well scores agree with the truth, for each dataset and estimator.
+
+    `scores` has columns `model` and `score`, and may have `dataset` and `estimator`; `truth` has `model` and `value`
+    (or `finetuned_accuracy`, or `accuracy`), and may have `dataset`; other columns are ignored. Larger is better in
+    both. If only one of the two says what dataset it is of, it must be of one only.
+
+    Returns a table of `SCHEMA`, a row per dataset and estimator of the scores, sorted by them; either is null where the
+    tables do not name it. Metrics are over the `n_models` that both sides know, and null where they are undefined (see
+    `emms.evaluation.metrics`). Raises EMMSError if a table is not as described or the two have no model in common.
+    """
+    return _compare(scores_table(scores), truth_table(truth))
+
+
+def evaluate_csv(scores_path: str | PathLike[str], truth_path: str | PathLike[str]) -> pl.DataFrame:
+    """Do what `evaluate` does with two files, each CSV or Parquet; they may be the same file.
+
+    Raises EMMSError as `evaluate` does, and if a file cannot be read.
+    """
+    return _compare(
+        scores_table(read_table(scores_path), f"the scores in '{scores_path}'"),
+        truth_table(read_table(truth_path), f"the truth in '{truth_path}'"),
+    )
+
+
+def _compare(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
+    scores, truth = _same_datasets(scores, truth)
+    if "estimator" not in scores.columns:
+        scores = scores.with_columns(estimator=pl.lit(None, pl.String))
+    if scores.join(truth, on=["dataset", "model"], how="semi", nulls_equal=True).is_empty():
+        raise EMMSError(
+            f"the scores and the truth have no model in common: the scores have {_some(scores['model'])}, "
+            f"the truth has {_some(truth['model'])}; write the names in the same way in both"
+        )
+    rows = []
+    for (dataset, estimator), scored in scores.group_by("dataset", "estimator"):
+        known = truth.filter(pl.col("dataset").eq_missing(pl.lit(dataset, pl.String)))
+        # Sorted, so that sums of floats come out the same to the last bit, in whatever order the models were given.
+        common = scored.join(known, on="model").drop_nulls("score").sort("model")
+        left_out = {
+            "not_in_truth": scored.join(known, on="model", how="anti"),
+            "not_in_scores": known.join(scored, on="model", how="anti"),
+            "without_score": scored.filter(pl.col("score").is_null()).join(known, on="model", how="semi"),
+        }
+        rows.append(
+            {
+                "dataset": dataset,
+                "estimator": estimator,
+                "n_models": common.height,
+                **{name: metric(common["score"], common["value"]) for name, metric in METRICS.items()},
+                "n_left_out": sum(models.height for models in left_out.values()),
+                **{why: "; ".join(models["model"].sort()) or None for why, models in left_out.items()},
+            }
+        )
+    return pl.DataFrame(rows, SCHEMA).fill_nan(None).sort("dataset", "estimator")
+
+
+def _same_datasets(scores: pl.DataFrame, truth: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return both tables with a column `dataset`, and at least one dataset in common."""
+    named = {
+        side: table["dataset"].unique().sort().to_list()
+        for side, table in (("scores", scores), ("truth", truth))
+        if "dataset" in table.columns
+    }
+    if len(named) == 2:
+        if not set(named["scores"]) & set(named["truth"]):
+            raise EMMSError(
+                f"the scores and the truth have no dataset in common: the scores have {_some(named['scores'])}, "
+                f"the truth has {_some(named['truth'])}; write the names in the same way in both"
+            )
+        return scores, truth
+    for side, datasets in named.items():
+        if len(datasets) > 1:
+            other = "truth" if side == "scores" else "scores"
+            raise EMMSError(
+                f"{len(datasets)} datasets are named in the {side} ({_some(datasets)}) and none in the {other}; "
+                f"give the {other} a column 'dataset' too, or keep the rows of one dataset"
+            )
+    dataset = pl.lit(next((datasets[0] for datasets in named.values()), None), pl.String).alias("dataset")
+    return scores.with_columns(dataset), truth.with_columns(dataset)
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return the first three of the names, quoted, and how many more there are."""
+    unique = sorted(set(names))
+    more = f" and {len(unique) - 3} more" if len(unique) > 3 else ""
+    return ", ".join(repr(name) for name in unique[:3]) + more

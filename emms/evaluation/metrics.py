@@ -1,0 +1,168 @@
+"""How well scores agree with the truth: metrics on two aligned arrays, one number per model in each.
+
+What holds for all of them:
+
+- Larger is better, in the scores and in the truth. Where the truth is a loss or an error rate, give its negative.
+- The order of the models does not matter.
+- A model whose score or truth is nan has no place in a ranking: it is left out.
+- An infinite score ranks first or last like any number, and makes `pearson` and `weighted_pearson` nan. The truth was
+  measured, so an infinite value there is an error.
+- A correlation is nan where it says nothing: with fewer than three models (two always correlate perfectly), or when
+  all scores or all truth values are equal.
+- Arrays that are not numeric, not one-dimensional or of different lengths raise EMMSError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from math import inf, nan, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from emms.errors import EMMSError
+
+
+def weighted_kendall_tau(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Weighted Kendall tau as `scipy.stats.weightedtau` defines it by default, in [-1, 1]; ties as there.
+
+    An exchange of the models at places r and s (from 1) weighs 1/r + 1/s; the value is the mean of two, one with the
+    places by score (ties by truth), one with the places by truth (ties by score). It is what transferability papers
+    report, EMMS and the Transfer-Learning-Library among them.
+
+    Vigna, "A weighted correlation index for rankings with ties", WWW 2015.
+    """
+    x, y = _aligned(scores, truth)
+    # Only the order counts, and ranks keep infinities out of scipy's arithmetic.
+    return float(stats.weightedtau(stats.rankdata(x), stats.rankdata(y)).statistic) if _vary(x, y) else nan
+
+
+def kendall_tau(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Kendall's tau-b, which corrects for ties, in [-1, 1].
+
+    Kendall, "The treatment of ties in ranking problems", Biometrika 1945.
+    """
+    x, y = _aligned(scores, truth)
+    return float(stats.kendalltau(x, y).statistic) if _vary(x, y) else nan
+
+
+def spearman(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Spearman's rho: the Pearson correlation of the ranks, tied models sharing their mean rank, in [-1, 1]."""
+    x, y = _aligned(scores, truth)
+    return _correlation(stats.rankdata(x), stats.rankdata(y), np.ones(len(y)))
+
+
+def pearson(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Pearson's correlation of scores and truth, in [-1, 1]; nan if a score is infinite."""
+    x, y = _aligned(scores, truth)
+    return _correlation(x, y, np.ones(len(y)))
+
+
+def weighted_pearson(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Pearson's correlation in which a model weighs 1 / its rank in the truth, in [-1, 1]; nan if a score is infinite.
+
+    sum w (x - mean x)(y - mean y) / sqrt(sum w (x - mean x)^2 * sum w (y - mean y)^2), with w-weighted means. The best
+    model weighs 1, the second 1/2, the third 1/3; models of equal truth share the mean of the weights of their places.
+    """
+    x, y = _aligned(scores, truth)
+    return _correlation(x, y, _weights(y))
+
+
+def rel_at_k(scores: ArrayLike, truth: ArrayLike, k: int) -> float:
+    """Best truth among the `k` top-scored models, over the best truth of all: 1 when the best is among them.
+
+    Tied scores count against the estimator: of models that it does not tell apart, the worst come first. nan without
+    models, and where the best truth is not positive (a ratio means nothing there, as with negated losses). 1 when there
+    are no more than `k` models. Raises EMMSError if `k` is less than 1.
+    """
+    x, y = _aligned(scores, truth)
+    _check_cutoff(k)
+    if not len(y) or y.max() <= 0:
+        return nan
+    return float(y[_worst_first(x, y)[:k]].max() / y.max())
+
+
+def recall_at_k(scores: ArrayLike, truth: ArrayLike, k: int) -> float:
+    """1 if the top-scored model is among the `k` truly best, 0 otherwise.
+
+    A model is among the `k` best if fewer than `k` are better, so all that tie with the k-th are. Tied scores count
+    against the estimator: of several top-scored models, the worst one is taken. nan without models; 1 when there are no
+    more than `k`. Raises EMMSError if `k` is less than 1.
+    """
+    x, y = _aligned(scores, truth)
+    _check_cutoff(k)
+    if not len(y):
+        return nan
+    top = y[_worst_first(x, y)[0]]
+    return float(np.count_nonzero(y > top) < k)
+
+
+CUTOFFS = (1, 3, 5)
+"""The k of rel@k and recall@k in `METRICS`."""
+
+METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
+    "weighted_kendall_tau": weighted_kendall_tau,
+    "kendall_tau": kendall_tau,
+    "spearman": spearman,
+    "pearson": pearson,
+    "weighted_pearson": weighted_pearson,
+    **{f"rel@{k}": partial(rel_at_k, k=k) for k in CUTOFFS},
+    **{f"recall@{k}": partial(recall_at_k, k=k) for k in CUTOFFS},
+}
+"""Every metric under the name it has in a table, each a function of scores and truth."""
+
+
+def _aligned(scores: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as float64 arrays, (models,), without the models that have a nan in either."""
+    try:
+        x, y = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    except (TypeError, ValueError) as cause:
+        raise EMMSError(f"scores and truth must be arrays of numbers: {cause}") from cause
+    if x.ndim != 1 or x.shape != y.shape:
+        raise EMMSError(
+            f"scores have shape {x.shape} and the truth {y.shape}; give one number per model in each, in the same order"
+        )
+    if np.isinf(y).any():
+        raise EMMSError("the truth holds an infinite value; use nan where it is unknown")
+    known = ~(np.isnan(x) | np.isnan(y))
+    return x[known], y[known]
+
+
+def _check_cutoff(k: int) -> None:
+    if k < 1:
+        raise EMMSError(f"k is {k}; the best k models are at least one")
+
+
+def _vary(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a correlation of these says anything."""
+    return len(x) >= 3 and bool(x.min() < x.max() and y.min() < y.max())
+
+
+def _correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    """Return the weighted Pearson correlation, nan where it is undefined."""
+    if not _vary(x, y):
+        return nan
+    x, y = _spread_over_unit(x), _spread_over_unit(y)
+    x, y = x - np.average(x, weights=weights), y - np.average(y, weights=weights)
+    r = np.sum(weights * x * y) / sqrt(np.sum(weights * x * x) * np.sum(weights * y * y))
+    return float(np.clip(r, -1, 1))
+
+
+def _spread_over_unit(values: np.ndarray) -> np.ndarray:
+    """Bring values to [0, 1], so no square overflows and no large mean swallows a spread; nan if infinitely wide."""
+    low, high = float(values.min()), float(values.max())
+    return (values - low) / (high - low) if high - low < inf else np.full_like(values, nan)
+
+
+def _weights(truth: np.ndarray) -> np.ndarray:
+    """Return 1 / rank of each model, best first; tied ones share the mean over the ranks they take up."""
+    _, group = np.unique(-truth, return_inverse=True)
+    total = np.bincount(np.sort(group), weights=1 / np.arange(1, len(truth) + 1))
+    return (total / np.bincount(group))[group]
+
+
+def _worst_first(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the ranking by score, best first, as indices; of models with equal scores the worst comes first."""
+    return np.lexsort((truth, -scores))
