@@ -2,29 +2,112 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
-from emms.moments import Moments
+import numpy as np
+
+from emms.errors import EstimatorError
+from emms.moments import ClassMoments, Moments, TargetMoments
+
+
+class UnreliableScoreWarning(UserWarning):
+    """A score was computed, but says little about the network; the message says why and what helps."""
 
 
 class Estimator(ABC):
     """Scores one network's features on one dataset; larger is better, always.
 
-    The constructor takes settings only; `fit` and `fit_moments` return self; results end in an underscore.
+    The constructor takes settings only, and raises EstimatorError for values that are not allowed; `fit` returns self;
+    results end in an underscore. An estimator that reads samples has `fit` alone, with the features themselves;
+    one that reads moments is a `MomentEstimator`.
     """
 
+    name: ClassVar[str]
+    """What it is called in a spec."""
     summary: ClassVar[str]
     """One line: what it measures."""
+    needs: ClassVar[Literal["labels", "label embeddings"]]
+    """What it needs beside the features."""
+    reads: ClassVar[Literal["moments", "samples"]]
+    """What it reads the features as."""
     paper: ClassVar[str]
-    needs: ClassVar[str]
-    """`label embeddings` or `labels`: what it needs beside the features."""
+    """Authors, venue and year, and where to find it."""
+    cost: ClassVar[str]
+    """Work beyond reading the features once, in N, D1, C, D2, K."""
 
     score_: float
+    """The score: larger is better."""
 
     @abstractmethod
-    def fit_moments(self, moments: Moments, label_embeddings: Any = None) -> Self:
-        """Score from the additive statistics of the features.
+    def fit(self, X: Any, labels: Any, /) -> Self:
+        """Score features X (N, D1) against labels: class indices (N,) or label embeddings, as `needs` says.
 
         Raises EstimatorError when they do not determine a score.
         """
+
+
+class MomentEstimator(Estimator):
+    """An estimator that knows the features through their moments alone, so that it need not hold them."""
+
+    reads = "moments"
+
+    @abstractmethod
+    def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
+        """Score from the moments of features and labels.
+
+        label_embeddings: (C, D2, K), one a class; None if the estimator needs none or the moments hold them.
+        Raises EstimatorError when they do not determine a score.
+        """
+
+
+class LabelEmbeddingEstimator(MomentEstimator):
+    """An estimator of how well features explain label embeddings."""
+
+    needs = "label embeddings"
+
+    def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
+        """Score features against label embeddings.
+
+        X: (N, D1) features. Z: (N, D2, K), label embeddings of each sample from K encoders; or (C, D2, K), those of
+        each class, with y (N,), class indices from 0 to C - 1. A Z of two dimensions is K = 1.
+        Raises EstimatorError for nan, infinity and shapes that do not match.
+        """
+        moments, label_embeddings = accumulate(None, X, Z, y)
+        return self.fit_moments(moments, label_embeddings)
+
+
+def accumulate(moments: Moments | None, X: Any, Z: Any, y: Any) -> tuple[Moments, np.ndarray | None]:
+    """Add a batch to `moments` (None to begin); return them and the label embeddings that go with class labels.
+
+    Arguments as in `LabelEmbeddingEstimator.fit`. Raises EstimatorError for what does not fit together.
+    """
+    X, Z = np.asarray(X), np.asarray(Z)
+    if X.ndim != 2 or Z.ndim not in (2, 3):
+        raise EstimatorError(
+            f"features must have shape (N, D1) and label embeddings (N, D2, K) or (C, D2, K), "
+            f"not {X.shape} and {Z.shape}"
+        )
+    begun = moments is not None
+    if y is not None:
+        classes = moments if begun else ClassMoments(X.shape[1], len(Z))
+        if not isinstance(classes, ClassMoments):
+            raise EstimatorError("earlier batches came without class labels y; give them with each batch or with none")
+        return classes.update(X, y), Z
+    targets = moments if begun else TargetMoments(X.shape[1], Z.shape[1], Z.shape[2] if Z.ndim == 3 else 1)
+    if not isinstance(targets, TargetMoments):
+        raise EstimatorError("earlier batches came with class labels y; give them with each batch or with none")
+    return targets.update(X, Z), None
+
+
+def warn_if_interpolating(moments: Moments) -> None:
+    """Warn when there are so few samples that any features explain any labels."""
+    if moments.count <= moments.n_features + 1:
+        warnings.warn(
+            f"{moments.count} samples with {moments.n_features} features each: any network of this width explains "
+            f"the labels completely, so the score says nothing; use more than {moments.n_features + 1} samples, "
+            f"or reduce the features",
+            UnreliableScoreWarning,
+            stacklevel=3,
+        )

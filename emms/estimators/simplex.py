@@ -1,0 +1,54 @@
+"""Quadratic forms over the probability simplex: the part of EMMS that is left when the network's weights drop out."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import nnls
+
+
+def project(v: np.ndarray) -> np.ndarray:
+    """Return the point of the simplex nearest to v (K,): "sparsemax" (Martins and Astudillo, ICML 2016)."""
+    descending = np.sort(v)[::-1]
+    excess = np.cumsum(descending) - 1
+    size = np.arange(1, len(v) + 1)
+    support = np.count_nonzero(descending * size > excess)
+    return np.maximum(v - excess[support - 1] / support, 0)
+
+
+def minimise(A: np.ndarray, noise: float = 0.0) -> np.ndarray:
+    """Return the t (K,) of the simplex at which t'At is least; A (K, K) is symmetric and positive semidefinite.
+
+    Where no eigenvalue exceeds `noise` there is nothing to choose by, and t is uniform.
+
+    With A = B'B, the u >= 0 that minimises ||Bu||^2 + (1'u - 1)^2 is a multiple of t: non-negative least squares, which
+    an active-set method (Lawson and Hanson, 1974) solves exactly.
+    """
+    values, vectors = np.linalg.eigh(A)
+    largest = values[-1]
+    if largest <= noise:
+        return np.full(len(A), 1 / len(A))
+    B = np.sqrt(np.maximum(values / largest, 0))[:, None] * vectors.T
+    u, _ = nnls(np.vstack([B, np.ones(len(A))]), np.append(np.zeros(len(A)), 1.0))
+    return u / u.sum()
+
+
+def descend(Q: np.ndarray, R: np.ndarray, tolerance: float, max_iter: int) -> tuple[np.ndarray, list[float]]:
+    """Minimise t'(Q - R)t by alternating steps from the uniform t; return t and the objective at each iterate.
+
+    Each iteration renews the network's weights (here: the R that stands for them) by least squares, then takes one
+    projected gradient step for t. Ends when the objective is certified to lie within `tolerance` of the minimum, by the
+    duality gap of a convex function on the simplex, or after `max_iter` iterations.
+    """
+    K = len(Q)
+    t = np.full(K, 1 / K)
+    # Steps stay on the plane of sum one, so its curvature bounds the step; encoders that agree make it small.
+    plane = np.eye(K) - 1 / K
+    curvature = np.linalg.eigvalsh(plane @ Q @ plane)[-1]
+    path = [t @ (Q - R) @ t]
+    for _ in range(max_iter):
+        gradient = Q @ t - R @ t  # of ||X w - Z t||^2 / 2, at the w that is best for t
+        if 2 * (gradient @ t - gradient.min()) <= tolerance or curvature <= 0:
+            break
+        t = project(t - gradient / curvature)
+        path.append(t @ (Q - R) @ t)
+    return t, path

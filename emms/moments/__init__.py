@@ -1,0 +1,11 @@
+"""Additive statistics of features and labels: all that EMMS, LogME and their kind need to know of a dataset.
+
+Moments add over batches, shards and machines, so features stream through once and memory does not grow with their
+number. `ClassMoments` are for samples that share class labels, `TargetMoments` for labels that differ by sample.
+"""
+
+from emms.moments.base import LabelProducts, Moments
+from emms.moments.classes import ClassMoments
+from emms.moments.targets import TargetMoments
+
+__all__ = ["ClassMoments", "LabelProducts", "Moments", "TargetMoments"]

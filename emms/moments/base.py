@@ -1,0 +1,232 @@
+"""Count, mean and scatter of features: exact to float64 whatever the features' mean, additive, subtractable."""
+
+from __future__ import annotations
+
+import copy
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+from scipy.linalg.blas import dsyrk
+
+from emms.errors import EstimatorError
+from emms.moments.projection import ColumnSpace
+
+EPSILON = 1e-8
+"""Added to a standard deviation before dividing by it, so that a constant column becomes zero."""
+_BLOCK_BYTES = 16 * 2**20  # of float64 copies in memory at a time: large enough for BLAS, small beside the features
+
+
+@dataclass(frozen=True)
+class LabelProducts:
+    """K sets of label embeddings, columns standardised, as the features' moments see them.
+
+    total: (K, K), <Z_j, Z_k>. explained: (K, K), tr(C_j' G^+ C_k), the part of it that lies in the column space of
+    the features. columns: D2. Together they hold everything EMMS asks: ||X w - Z t||^2 at the best w is
+    t'(total - explained)t.
+    """
+
+    total: np.ndarray
+    explained: np.ndarray
+    columns: int
+
+
+class Moments(ABC):
+    """What estimators need to know of N samples of D1 features and their labels, as sums that add.
+
+    `update` takes in a batch; `a + b` is the moments of both sets of samples; `total - part` those of the rest. Input
+    may be float32; sums are float64, taken about the mean (Chan, Golub and LeVeque, 1983), so a large mean costs no
+    digits. Nothing that is as long as the dataset is kept.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, n_features: int) -> None:
+        self.count = 0
+        self.mean = np.zeros(n_features)
+        # Only the upper triangle is kept up to date, which halves the work; Fortran order is what BLAS writes to.
+        self._scatter = np.zeros((n_features, n_features), order="F")
+
+    @property
+    def n_features(self) -> int:
+        """D1, the dimension of the features."""
+        return len(self.mean)
+
+    @cached_property
+    def scatter(self) -> np.ndarray:
+        """Sum of (x - mean)(x - mean)', (D1, D1)."""
+        upper = np.triu(self._scatter)
+        return upper + np.triu(upper, 1).T
+
+    @cached_property
+    def space(self) -> ColumnSpace:
+        """The space that the centred feature columns span; computed once, shared by estimators.
+
+        Raises EstimatorError when the features are too large for float64 sums of squares.
+        """
+        return ColumnSpace(self._scatter, self.mean, self.count)
+
+    @cached_property
+    def eigen(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues (D1,), ascending, and eigenvectors (D1, D1) of the uncentred X'X; shared by estimators."""
+        return np.linalg.eigh(self.scatter + self.count * np.outer(self.mean, self.mean))
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard deviation of each feature, (D1,), dividing by N."""
+        return np.sqrt(np.diag(self._scatter) / max(self.count, 1))
+
+    @abstractmethod
+    def label_products(self, label_embeddings: np.ndarray | None = None) -> LabelProducts:
+        """Return what EMMS needs to know of label embeddings, columns standardised over the samples.
+
+        Raises EstimatorError when they do not belong to these moments.
+        """
+
+    @abstractmethod
+    def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
+        """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
+
+    @abstractmethod
+    def raw_labels(
+        self, basis: np.ndarray, label_embeddings: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return basis' X'Z and the columns' sums of squares, of labels and features as they are, nothing centred.
+
+        basis: (D1, r). Returned: (r, D2, K) and (D2, K).
+        """
+
+    def __add__(self, other: Self) -> Self:
+        """Moments of the samples of both. Raises EstimatorError when their shapes differ."""
+        self._check_matches(other)
+        return self._combined(other, sign=1)
+
+    def __sub__(self, part: Self) -> Self:
+        """Moments of the samples that are not in `part`, which must be among those in self."""
+        self._check_matches(part)
+        if part.count > self.count:
+            raise EstimatorError(f"moments of {part.count} samples cannot be taken out of those of {self.count}")
+        return self._combined(part, sign=-1)
+
+    def _combined(self, other: Self, sign: int) -> Self:
+        result = copy.copy(self)
+        result._forget()
+        result.count = self.count + sign * other.count
+        if result.count == 0:
+            result.mean, result._scatter = np.zeros_like(self.mean), np.zeros_like(self._scatter)
+            return result
+        apart = other.mean - self.mean
+        result.mean = self.mean + sign * other.count / result.count * apart
+        between = sign * self.count * other.count / result.count
+        result._scatter = np.asfortranarray(self._scatter + sign * other._scatter + between * np.outer(apart, apart))
+        return result
+
+    def _forget(self) -> None:
+        """Drop what was derived from older sums."""
+        for derived in ("scatter", "space", "eigen"):
+            self.__dict__.pop(derived, None)
+
+    def _check_matches(self, other: Moments) -> None:
+        if type(self) is not type(other) or self._shape() != other._shape():
+            raise EstimatorError(
+                f"moments of different shape cannot be combined: {self.kind} {self._shape()} "
+                f"and {other.kind} {other._shape()}; both must come from one network and one set of labels"
+            )
+
+    @abstractmethod
+    def _shape(self) -> dict[str, int]:
+        """The constructor's arguments."""
+
+    def _blocks(self, n_samples: int, width: int) -> Iterator[slice]:
+        """Ranges of samples of which `width` float64 numbers each fit into a block."""
+        rows = max(64, _BLOCK_BYTES // (8 * width))
+        return (slice(i, min(i + rows, n_samples)) for i in range(0, n_samples, rows))
+
+    def _absorb(self, block: np.ndarray, total: np.ndarray) -> float:
+        """Take in samples (B + 1, D1) whose last row is free to write to; `total` is the sum of the others.
+
+        The block is centred in place, and its last row becomes what makes the block's own scatter one about the
+        common mean: sqrt(n_a n_b / (n_a + n_b)) times the distance of the two means. Returns that factor.
+        """
+        added = len(block) - 1
+        block_mean = total / added
+        factor = np.sqrt(self.count * added / (self.count + added))
+        block[-1] = (block_mean - self.mean) * factor
+        block[:-1] -= block_mean
+        # The transpose of a C-ordered block is Fortran-ordered: BLAS reads it and adds to the sum in place.
+        self._scatter = dsyrk(1.0, block.T, beta=1.0, c=self._scatter, overwrite_c=1)
+        self.count += added
+        self.mean = self.mean + (block_mean - self.mean) * (added / self.count)
+        return float(factor)
+
+    def _checked_features(self, X: Any) -> np.ndarray:
+        X = np.asarray(X)
+        if X.ndim != 2 or X.shape[1] != self.n_features or X.dtype.kind not in "fiu":
+            raise EstimatorError(
+                f"features must be numbers of shape (samples, {self.n_features}), not {X.dtype} of shape {X.shape}"
+            )
+        return X
+
+    # As a table: one row a feature; small arrays and shapes in the schema's metadata.
+
+    def to_table(self) -> pa.Table:
+        """Return the moments as a table of D1 rows, fit to be stored; `from_table` gives them back exactly."""
+        columns = {"mean": self.mean, "scatter": self.scatter, **self._columns()}
+        small = {name: np.ascontiguousarray(a, dtype="<f8").tobytes() for name, a in self._small_arrays().items()}
+        about = {"kind": self.kind, "count": self.count, **self._shape()}
+        metadata = {"moments": json.dumps(about).encode(), **small}
+        return pa.table({name: _to_column(a) for name, a in columns.items()}).replace_schema_metadata(metadata)
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Self:
+        """Return the moments that `to_table` made a table of. Raises EstimatorError for any other table."""
+        metadata = table.schema.metadata or {}
+        about = json.loads(metadata.get(b"moments", b"{}"))
+        if about.pop("kind", None) != cls.kind:
+            raise EstimatorError(f"this table holds no {cls.kind} moments; read one that `to_table` made")
+        count = about.pop("count")
+        moments = cls(**about)
+        moments.count = count
+        moments.mean = _from_column(table["mean"])
+        moments._scatter = np.asfortranarray(_from_column(table["scatter"]))
+        small = {name.decode(): np.frombuffer(b, dtype="<f8") for name, b in metadata.items() if name != b"moments"}
+        moments._restore({name: _from_column(table[name]) for name in table.column_names[2:]}, small)
+        return moments
+
+    @abstractmethod
+    def _columns(self) -> dict[str, np.ndarray]:
+        """Arrays of the labels' part with one row a feature."""
+
+    @abstractmethod
+    def _small_arrays(self) -> dict[str, np.ndarray]:
+        """The other arrays of the labels' part."""
+
+    @abstractmethod
+    def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
+        """Take back what `_columns` and `_small_arrays` gave; the small ones come flat."""
+
+
+def check_finite(X: np.ndarray, total: np.ndarray) -> None:
+    """Raise EstimatorError if features (B, D1), whose sum is `total`, are not all numbers."""
+    if not np.isfinite(total).all():
+        bad = int((~np.isfinite(X)).any(axis=1).sum())
+        raise EstimatorError(
+            f"features of {bad} of {len(X)} samples hold nan or infinity; "
+            f"extract them again in float32, or leave the network out"
+        )
+
+
+def _to_column(array: np.ndarray) -> pa.Array:
+    flat = pa.array(np.ascontiguousarray(array).reshape(-1))
+    return flat if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, array.shape[1])
+
+
+def _from_column(column: pa.ChunkedArray) -> np.ndarray:
+    array = column.combine_chunks()
+    flat = array if pa.types.is_floating(array.type) else array.flatten()
+    return flat.to_numpy(zero_copy_only=False).reshape(len(array), -1).squeeze(1 if array is flat else ())

@@ -1,0 +1,130 @@
+"""Moments of samples that share class labels: one sum of features a class stands for all cross products."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from emms.errors import EstimatorError
+from emms.moments.base import EPSILON, LabelProducts, Moments, check_finite
+
+
+class ClassMoments(Moments):
+    """Moments of N samples with D1 features and one of C class labels each.
+
+    For any label embeddings E (C, D2, K) of the classes, X'Z is M'E, with M (C, D1) the class sums; so another
+    label encoder costs nothing, and the (N, D2, K) tensor of the samples' labels is never built.
+    """
+
+    kind: ClassVar[str] = "class"
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features)
+        self.class_counts = np.zeros(n_classes)
+        """Samples of each class, (C,)."""
+        self.class_sums = np.zeros((n_classes, n_features))
+        """Sum of the features of each class, (C, D1), not centred."""
+
+    @property
+    def n_classes(self) -> int:
+        """C, how many classes there are, those without a sample included."""
+        return len(self.class_counts)
+
+    def update(self, X: Any, y: Any) -> Self:
+        """Take in a batch: X (B, D1) features, y (B,) class indices from 0 to C - 1.
+
+        Raises EstimatorError for nan, infinity, wrong shapes, and labels out of range.
+        """
+        X, y = self._checked_features(X), self._checked_classes(y)
+        if len(X) != len(y):
+            raise EstimatorError(f"{len(X)} rows of features, but {len(y)} class labels; there must be one a row")
+        self._forget()
+        for rows in self._blocks(len(X), self.n_features):
+            block = np.empty((rows.stop - rows.start + 1, self.n_features))
+            block[:-1] = X[rows]
+            present, position = np.unique(y[rows], return_inverse=True)
+            members = csr_array((np.ones(len(position)), (position, np.arange(len(position)))))
+            sums = members @ block[:-1]
+            check_finite(X[rows], sums)
+            self.class_sums[present] += sums
+            self.class_counts[present] += members.sum(axis=1)
+            self._absorb(block, sums.sum(axis=0))
+        return self
+
+    def label_products(self, label_embeddings: np.ndarray | None = None) -> LabelProducts:
+        """Return what EMMS needs to know of the classes' label embeddings (C, D2, K); (C, D2) is K = 1."""
+        E = self._standardised(label_embeddings)
+        _, columns, K = E.shape
+        weighted = (np.sqrt(self.class_counts)[:, None, None] * E).reshape(-1, K)
+        if self.n_classes <= self.n_features:
+            # Between classes everything is in the C x C matrix P = M G^+ M'.
+            half = self.space.half(self._centred_sums().T)
+            images = ((half.T @ half) @ E.reshape(self.n_classes, -1)).reshape(-1, K)
+            explained = E.reshape(-1, K).T @ images
+        else:
+            half = self.space.half(self._centred_sums().T @ E.reshape(self.n_classes, -1)).reshape(-1, K)
+            explained = half.T @ half
+        return LabelProducts(weighted.T @ weighted, (explained + explained.T) / 2, columns)
+
+    def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
+        """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
+        E = self._standardised(label_embeddings)
+        return self._centred_sums().T @ (E @ weights)
+
+    def raw_labels(
+        self, basis: np.ndarray, label_embeddings: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return basis' X'Z, (r, D2, K), and the columns' sums of squares, (D2, K), nothing centred."""
+        E = self._checked_embeddings(label_embeddings)
+        projected = (self.class_sums @ basis).T @ E.reshape(self.n_classes, -1)
+        return projected.reshape(-1, *E.shape[1:]), np.tensordot(self.class_counts, E**2, axes=1)
+
+    def _standardised(self, label_embeddings: np.ndarray | None) -> np.ndarray:
+        E = self._checked_embeddings(label_embeddings)
+        share = self.class_counts / max(self.count, 1)
+        E = E - np.tensordot(share, E, axes=1)
+        std = np.sqrt(np.tensordot(share, E**2, axes=1))
+        return E / (std + EPSILON)
+
+    def _centred_sums(self) -> np.ndarray:
+        return self.class_sums - self.class_counts[:, None] * self.mean
+
+    def _checked_classes(self, y: Any) -> np.ndarray:
+        y = np.asarray(y)
+        if y.ndim != 1 or y.dtype.kind not in "iu":
+            raise EstimatorError(f"class labels must be integers of shape (samples,), not {y.dtype} of shape {y.shape}")
+        if len(y) and (y.min() < 0 or y.max() >= self.n_classes):
+            raise EstimatorError(f"class labels must lie in 0 … {self.n_classes - 1}, not in {y.min()} … {y.max()}")
+        return y
+
+    def _checked_embeddings(self, label_embeddings: np.ndarray | None) -> np.ndarray:
+        if label_embeddings is None:
+            raise EstimatorError("label embeddings are needed, one row a class; name label encoders in the spec")
+        E = np.asarray(label_embeddings, dtype=np.float64)
+        E = E[:, :, None] if E.ndim == 2 else E
+        if E.ndim != 3 or len(E) != self.n_classes:
+            raise EstimatorError(f"label embeddings must have shape ({self.n_classes}, D2, K), not {E.shape}")
+        if not np.isfinite(E).all():
+            raise EstimatorError("label embeddings hold nan or infinity; use another label encoder")
+        return E
+
+    def _combined(self, other: Self, sign: int) -> Self:
+        result = super()._combined(other, sign)
+        result.class_counts = self.class_counts + sign * other.class_counts
+        result.class_sums = self.class_sums + sign * other.class_sums
+        return result
+
+    def _shape(self) -> dict[str, int]:
+        return {"n_features": self.n_features, "n_classes": self.n_classes}
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {"class_sums": self.class_sums.T}
+
+    def _small_arrays(self) -> dict[str, np.ndarray]:
+        return {"class_counts": self.class_counts}
+
+    def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
+        self.class_sums = np.ascontiguousarray(columns["class_sums"].T)
+        self.class_counts = small["class_counts"].copy()

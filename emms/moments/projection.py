@@ -1,0 +1,67 @@
+"""The column space of features, known through their scatter alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg.blas import dtrsm
+from scipy.linalg.lapack import dpotrf, dpstrf
+
+from emms.errors import EstimatorError
+
+CONSTANT = float(np.finfo(np.float32).eps)
+"""A feature whose standard deviation is at most this part of its mean is constant: float32 cannot tell it apart."""
+DEPENDENT = 1e-12
+"""A feature is a combination of others when they leave no more than this part of its variance. Float64 sums are exact
+to about 1e-15 of the variance and float32 features to 1e-14, so this keeps all that is signal and drops all noise."""
+
+
+class ColumnSpace:
+    """The span of the centred feature columns: a Cholesky factor of the independent ones' correlations.
+
+    scatter: (D1, D1) about the mean, upper triangle; mean: (D1,); count: N. Columns are scaled to unit variance first,
+    so that the units of a feature do not matter. `rank` is the dimension, `columns` names the features kept.
+    Raises EstimatorError when sums of squares have overflowed.
+    """
+
+    def __init__(self, scatter: np.ndarray, mean: np.ndarray, count: int) -> None:
+        squares = np.diag(scatter)
+        if not np.isfinite(squares).all():
+            raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
+        self._n_features = len(mean)
+        varying = np.flatnonzero(squares > count * (CONSTANT * mean) ** 2)
+        self._scale = 1 / np.sqrt(squares[varying])
+        correlations = scatter if len(varying) == len(mean) else scatter[np.ix_(varying, varying)]
+        correlations = np.asfortranarray(correlations * self._scale * self._scale[:, None])
+        self._factor, order = _factorise(correlations)
+        self.columns: np.ndarray = varying[order]
+        self._scale = self._scale[order]
+
+    @property
+    def rank(self) -> int:
+        """Dimension of the column space."""
+        return len(self.columns)
+
+    def half(self, cross: np.ndarray) -> np.ndarray:
+        """Return H (rank, m) with H'H = C'G^+C, for C = X'Y (D1, m) of centred features."""
+        scaled = np.asfortranarray(cross[self.columns] * self._scale[:, None])
+        return dtrsm(1.0, self._factor, scaled, trans_a=1, overwrite_b=1) if self.rank else scaled
+
+    def solve(self, cross: np.ndarray) -> np.ndarray:
+        """Return w (D1, m), a least-squares solution of X w = Y for C = X'Y (D1, m); zero for columns not kept."""
+        solution = np.zeros((self._n_features, cross.shape[1]))
+        if self.rank:
+            solution[self.columns] = dtrsm(1.0, self._factor, self.half(cross)) * self._scale[:, None]
+        return solution
+
+
+def _factorise(correlations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return an upper triangular factor of the independent columns' correlations, and which columns these are."""
+    n = len(correlations)
+    if n == 0:
+        return correlations, np.arange(0)
+    factor, failed_at = dpotrf(correlations, clean=0)
+    if not failed_at and np.diag(factor).min() ** 2 > DEPENDENT:
+        return factor, np.arange(n)
+    # Some columns depend on others: pivoting (several times slower) finds out which.
+    factor, order, rank, _ = dpstrf(correlations, tol=DEPENDENT)
+    return np.asfortranarray(factor[:rank, :rank]), order[:rank] - 1

@@ -1,0 +1,135 @@
+"""Moments of samples whose labels are vectors of their own: captions, answers, regression targets."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.linalg.blas import dgemm
+
+from emms.errors import EstimatorError
+from emms.moments.base import EPSILON, LabelProducts, Moments, check_finite
+
+
+class TargetMoments(Moments):
+    """Moments of N samples with D1 features and K label embeddings of dimension D2 each.
+
+    Regression targets are label embeddings with K = 1.
+    """
+
+    kind: ClassVar[str] = "target"
+
+    def __init__(self, n_features: int, n_columns: int, n_encoders: int = 1) -> None:
+        super().__init__(n_features)
+        self.target_mean = np.zeros((n_encoders, n_columns))
+        """Mean of the label embeddings, (K, D2)."""
+        self.target_scatter = np.zeros((n_encoders, n_encoders, n_columns))
+        """Per column, sums of products of two encoders' embeddings about their means, (K, K, D2)."""
+        self._cross = [np.zeros((n_features, n_columns), order="F") for _ in range(n_encoders)]
+
+    def update(self, X: Any, Z: Any) -> Self:
+        """Take in a batch: X (B, D1) features, Z (B, D2, K) their label embeddings; (B, D2) is K = 1.
+
+        Raises EstimatorError for nan, infinity and wrong shapes.
+        """
+        X, Z = self._checked_features(X), self._checked_targets(Z)
+        if len(X) != len(Z):
+            raise EstimatorError(f"{len(X)} rows of features, but {len(Z)} label embeddings; there must be one a row")
+        self._forget()
+        K, D2 = self.target_mean.shape
+        for rows in self._blocks(len(X), max(self.n_features, K * D2)):
+            size = rows.stop - rows.start
+            block, targets = np.empty((size + 1, self.n_features)), np.empty((K, size + 1, D2))
+            block[:-1], targets[:, :-1] = X[rows], np.moveaxis(Z[rows], 2, 0)
+            total, target_total = block[:-1].sum(axis=0), targets[:, :-1].sum(axis=1)
+            check_finite(X[rows], total)
+            if not np.isfinite(target_total).all():
+                raise EstimatorError("label embeddings hold nan or infinity; use another label encoder")
+            factor = self._absorb(block, total)
+            apart = target_total / size - self.target_mean
+            targets[:, :-1] -= (target_total / size)[:, None]
+            targets[:, -1] = factor * apart
+            self.target_mean = self.target_mean + apart * (size / self.count)
+            for j, k in combinations_with_replacement(range(K), 2):
+                self.target_scatter[j, k] += np.einsum("bd,bd->d", targets[j], targets[k])
+                self.target_scatter[k, j] = self.target_scatter[j, k]
+            for k in range(K):
+                self._cross[k] = dgemm(1.0, block.T, targets[k].T, beta=1.0, c=self._cross[k], trans_b=1, overwrite_c=1)
+        return self
+
+    def label_products(self, label_embeddings: np.ndarray | None = None) -> LabelProducts:
+        """Return what EMMS needs to know of the label embeddings that came with the samples."""
+        self._check_none(label_embeddings)
+        scale = self._scale()
+        total = np.einsum("jkd,jd,kd->jk", self.target_scatter, scale, scale)
+        half = np.stack([self.space.half(C * s).ravel("K") for C, s in zip(self._cross, scale, strict=True)])
+        return LabelProducts(total, half @ half.T, scale.shape[1])
+
+    def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
+        """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
+        self._check_none(label_embeddings)
+        scale = self._scale()
+        result = np.zeros_like(self._cross[0])
+        for t, C, s in zip(weights, self._cross, scale, strict=True):
+            result += C * (t * s)
+        return result
+
+    def raw_labels(
+        self, basis: np.ndarray, label_embeddings: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return basis' X'Z, (r, D2, K), and the columns' sums of squares, (D2, K), nothing centred."""
+        self._check_none(label_embeddings)
+        mean = basis.T @ self.mean * self.count
+        projected = [basis.T @ C + np.outer(mean, m) for C, m in zip(self._cross, self.target_mean, strict=True)]
+        squares = np.einsum("kkd->dk", self.target_scatter) + self.count * self.target_mean.T**2
+        return np.stack(projected, axis=2), squares
+
+    def _scale(self) -> np.ndarray:
+        """One over the standard deviation of each column, (K, D2)."""
+        return 1 / (np.sqrt(np.einsum("kkd->kd", self.target_scatter) / max(self.count, 1)) + EPSILON)
+
+    def _check_none(self, label_embeddings: np.ndarray | None) -> None:
+        if label_embeddings is not None:
+            raise EstimatorError("these moments already hold one label embedding a sample; give no others")
+
+    def _checked_targets(self, Z: Any) -> np.ndarray:
+        Z = np.asarray(Z)
+        Z = Z[:, :, None] if Z.ndim == 2 else Z
+        K, D2 = self.target_mean.shape
+        if Z.ndim != 3 or Z.shape[1:] != (D2, K) or Z.dtype.kind not in "fiu":
+            raise EstimatorError(
+                f"label embeddings must be numbers of shape (samples, {D2}, {K}), not {Z.dtype} of shape {Z.shape}"
+            )
+        return Z
+
+    def _combined(self, other: Self, sign: int) -> Self:
+        result = super()._combined(other, sign)
+        if result.count == 0:
+            return type(self)(**self._shape())
+        between = sign * self.count * other.count / result.count
+        x, z = other.mean - self.mean, other.target_mean - self.target_mean
+        result.target_mean = self.target_mean + sign * other.count / result.count * z
+        products = z[:, None] * z[None]
+        result.target_scatter = self.target_scatter + sign * other.target_scatter + between * products
+        result._cross = [
+            np.asfortranarray(a + sign * b + np.outer(between * x, apart))
+            for a, b, apart in zip(self._cross, other._cross, z, strict=True)
+        ]
+        return result
+
+    def _shape(self) -> dict[str, int]:
+        K, D2 = self.target_mean.shape
+        return {"n_features": self.n_features, "n_columns": D2, "n_encoders": K}
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {"cross": np.concatenate(self._cross, axis=1)}
+
+    def _small_arrays(self) -> dict[str, np.ndarray]:
+        return {"target_mean": self.target_mean, "target_scatter": self.target_scatter}
+
+    def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
+        K = len(self.target_mean)
+        self._cross = [np.asfortranarray(part) for part in np.split(columns["cross"], K, axis=1)]
+        self.target_mean = small["target_mean"].reshape(self.target_mean.shape)
+        self.target_scatter = small["target_scatter"].reshape(self.target_scatter.shape).copy()
