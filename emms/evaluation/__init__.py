@@ -51,8 +51,8 @@ SCHEMA = pl.Schema(
         "without_score": pl.String,
     }
 )
-"""Columns of an evaluation. The last three name the models left out, separated by `; `: those that have a score and no
-known truth, those that have a truth and no row of scores, and those whose score is empty or nan; null where none is."""
+"""Columns of an evaluation. The last three name the models left out, separated by `; `: those whose truth is unknown,
+those that the scores lack, and those whose score is empty or nan; null where there is none."""
 
 
 def evaluate(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from polars.exceptions import PolarsError
 
 from emms.errors import EMMSError, did_you_mean
@@ -28,8 +30,8 @@ def read_table(path: str | PathLike[str]) -> pl.DataFrame:
     if not data.strip():
         raise EMMSError(f"table '{path}' is empty; a CSV starts with a line of column names")
     try:
-        return pl.read_parquet(io.BytesIO(data)) if data.startswith(b"PAR1") else _read_csv(data)
-    except (PolarsError, ValueError) as cause:
+        return _read_parquet(data) if data.startswith(b"PAR1") else _read_csv(data)
+    except (PolarsError, pa.ArrowException, OSError, ValueError) as cause:
         first_line = str(cause).strip().partition("\n")[0]
         raise EMMSError(
             f"table '{path}' is neither a CSV in UTF-8 nor a Parquet file that can be read: {first_line}; "
@@ -69,6 +71,13 @@ def truth_table(table: pl.DataFrame, what: str = "the truth") -> pl.DataFrame:
     if table.is_empty():
         raise EMMSError(f"{what}: column '{column}' holds no number; give at least one model and its value")
     return table
+
+
+def _read_parquet(data: bytes) -> pl.DataFrame:
+    # A damaged file may make polars abort the whole process; so pyarrow reads, and polars gets what was found valid.
+    table = pq.read_table(io.BytesIO(data)).replace_schema_metadata(None)
+    table.validate(full=True)
+    return pl.DataFrame(table)
 
 
 def _read_csv(data: bytes) -> pl.DataFrame:
