@@ -1,0 +1,225 @@
+"""Label embeddings from any text encoder that transformers knows, out of a local folder or from the hub."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emms.errors import LabelEncoderError
+from emms.labels.base import LabelEncoder
+from emms.labels.text_recipe import Recipe, read_recipe
+
+if TYPE_CHECKING:  # torch and transformers take seconds to import; only `encode` needs them
+    import torch
+
+VERSION = 1
+BATCH = 64
+
+# In the order in which transformers looks for them; safetensors first.
+_WEIGHTS = [
+    ["model.safetensors"],
+    ["model.safetensors.index.json", "model-*-of-*.safetensors"],
+    ["pytorch_model.bin"],
+    ["pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"],
+]
+_SAFETENSORS = ["model.safetensors", "model-*-of-*.safetensors"]
+_BIN = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]
+_CONFIGURATION = ["*.json", "*.txt", "*.model", "*.spm", "*.tiktoken", "*_Pooling/config.json"]
+
+
+class TextEncoder(LabelEncoder):
+    """A transformers network and its tokenizer in a folder; `read_recipe` says how token vectors become one."""
+
+    poolings = ("auto", "mean", "cls", "last")
+
+    @property
+    @abstractmethod
+    def folder(self) -> Path:
+        """Where the files lie on this machine. Raises LabelEncoderError when they cannot be had."""
+
+    def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
+        """Return the files' digests and the pooling as resolved; see `LabelEncoder.reference`."""
+        recipe = read_recipe(self.folder, self.pooling)
+        paths = sorted({*_configuration(self.folder), *self._weights()})
+        try:
+            found = digests([str(path) for path in paths])
+        except OSError as cause:
+            raise LabelEncoderError(
+                f"label encoder '{self.name}' cannot be read: {cause}; mend the file or its permissions"
+            ) from cause
+        files = {path.relative_to(self.folder).as_posix(): digest for path, digest in zip(paths, found, strict=True)}
+        return {"encoder": "text", "version": VERSION, "pooling": recipe.pooling, "files": files}
+
+    def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
+        """Return the embeddings, (len(texts), D2) float32; texts longer than the network can read are cut.
+
+        Texts of as many tokens make a batch. So nothing is padded, no mask has to be right, no padding token has to
+        exist, and a text's embedding does not depend on its company.
+        """
+        recipe = read_recipe(self.folder, self.pooling)
+        self._weights()
+        with self._explained("cannot be loaded"), _quiet():
+            tokenizer, network = _load(self.folder, recipe)
+            network.to(device)
+        limits = [
+            recipe.max_length,
+            tokenizer.model_max_length,
+            getattr(network.config, "max_position_embeddings", None),
+        ]
+        with self._explained("cannot read the texts"):
+            tokens = tokenizer(
+                [text.lower() for text in texts] if recipe.lower_case else list(texts),
+                padding="max_length" if recipe.padded else False,
+                truncation=True,
+                max_length=min(limit for limit in limits if limit),
+            )
+        lengths = [len(ids) for ids in tokens["input_ids"]]
+        if 0 in lengths:
+            raise LabelEncoderError(
+                f"label encoder '{self.name}' finds no token in text {texts[lengths.index(0)]!r}; "
+                f"name the class otherwise"
+            )
+        if recipe.padded:
+            tokens.pop("attention_mask", None)
+        embeddings: dict[int, np.ndarray] = {}
+        with self._explained("cannot embed the texts"):
+            for batch in _batches(lengths):
+                inputs = {name: [rows[i] for i in batch] for name, rows in tokens.items()}
+                embeddings.update(zip(batch, _embed(network, inputs, recipe, device), strict=True))
+        return np.stack([embeddings[i] for i in range(len(texts))])
+
+    def _weights(self) -> list[Path]:
+        for patterns in _WEIGHTS:
+            found = [path for pattern in patterns for path in self.folder.glob(pattern)]
+            if found:
+                return found
+        raise LabelEncoderError(
+            f"label encoder '{self.name}' has no weights in {self.folder}; "
+            f"it needs model.safetensors or pytorch_model.bin"
+        )
+
+    @contextmanager
+    def _explained(self, problem: str) -> Iterator[None]:
+        try:
+            yield
+        except LabelEncoderError:
+            raise
+        except Exception as cause:  # transformers and its tokenizers raise errors of every type
+            reason = f"{cause}".strip().partition("\n")[0] or repr(cause)
+            raise LabelEncoderError(
+                f"label encoder '{self.name}' {problem}: {reason}; "
+                f"check that {self.folder} holds a whole text encoder, or use another"
+            ) from cause
+
+
+class FolderTextEncoder(TextEncoder):
+    """A text encoder in a local folder, as `save_pretrained` or sentence-transformers write it; `name` is the path."""
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder itself."""
+        folder = Path(self.name).expanduser()
+        if not folder.is_dir():
+            raise LabelEncoderError(
+                f"label encoder folder '{self.name}' does not exist; give the path of a folder with a config.json"
+            )
+        return folder
+
+
+class HubTextEncoder(TextEncoder):
+    """A text encoder from the Hugging Face hub; `name` is its id there, such as bert-large-uncased.
+
+    Where the hub cannot be reached, what lies in its local cache is used.
+    """
+
+    @cached_property
+    def folder(self) -> Path:
+        """The local snapshot, brought up to date where there is a network; safetensors where the hub has them."""
+        from huggingface_hub import snapshot_download, try_to_load_from_cache
+
+        try:
+            folder = Path(snapshot_download(self.name, allow_patterns=_CONFIGURATION + _SAFETENSORS))
+            if not list(folder.glob("*.safetensors")):
+                folder = Path(snapshot_download(self.name, allow_patterns=_CONFIGURATION + _BIN))
+            return folder
+        except Exception as cause:  # of HTTP, of the file system, of the hub's own kinds
+            # A snapshot of which not every file was fetched can still be all that is needed.
+            config = None if isinstance(cause, ValueError) else try_to_load_from_cache(self.name, "config.json")
+            if isinstance(config, str):
+                return Path(config).parent
+            reason = f"{cause}".strip().partition("\n")[0]
+            raise LabelEncoderError(
+                f"label encoder 'hf:{self.name}' cannot be had: {reason}; check its name on huggingface.co and the "
+                f"network, or download it elsewhere and give its folder"
+            ) from cause
+
+
+def _configuration(folder: Path) -> list[Path]:
+    return [path for pattern in _CONFIGURATION for path in folder.glob(pattern) if path.is_file()]
+
+
+def _load(folder: Path, recipe: Recipe) -> tuple[Any, torch.nn.Module]:
+    """Return tokenizer and network, in float32 and without dropout. Whatever weight is missing is an error."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    network, report = getattr(transformers, recipe.network).from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, output_loading_info=True
+    )
+    # Many checkpoints lack the head over the first token, which no pooling here uses.
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise LabelEncoderError(
+            f"label encoder weights in {folder} lack {len(missing)} tensors ({', '.join(missing[:3])}, …); "
+            f"they belong to another network than its config.json"
+        )
+    if network.config.is_encoder_decoder and hasattr(network, "get_encoder"):
+        network = network.get_encoder()
+    return tokenizer, network.eval().float()
+
+
+def _batches(lengths: list[int]) -> Iterator[list[int]]:
+    """Yield the indices of texts of one length, at most BATCH at a time."""
+    for _, group in groupby(sorted(range(len(lengths)), key=lengths.__getitem__), key=lengths.__getitem__):
+        indices = list(group)
+        for start in range(0, len(indices), BATCH):
+            yield indices[start : start + BATCH]
+
+
+def _embed(network: torch.nn.Module, inputs: dict[str, Any], recipe: Recipe, device: str) -> np.ndarray:
+    """Return the embeddings of texts of one length, (B, D2) float32."""
+    import torch
+
+    with torch.inference_mode():
+        output = network(**{name: torch.tensor(rows, device=device) for name, rows in inputs.items()})
+        if recipe.pooling == "own":
+            pooled = output.text_embeds if "text_embeds" in output else output.pooler_output
+        else:
+            vectors = output.last_hidden_state
+            pooled = {"mean": vectors.mean(1), "cls": vectors[:, 0], "last": vectors[:, -1]}[recipe.pooling]
+        if recipe.normalize:
+            pooled = torch.nn.functional.normalize(pooled, dim=1)
+        return pooled.cpu().numpy()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and loading reports off the terminal; what matters comes as an error."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
