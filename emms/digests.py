@@ -7,62 +7,88 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import polars as pl
 
 from emms.store import Store
 
-# A file changed within the resolution of the clock after it was read could keep its times; such an entry is not kept.
+# A file that is written twice within a tick of its file system's clock keeps its times. Two seconds is FAT's tick, the
+# longest there is: what had not settled for as long when it was read is read again next time.
 _SETTLED_NS = 2_000_000_000
-_STATE = ["size", "mtime", "ctime", "inode"]
+_CHUNK = 4096  # files handed to the threads at once, so that memory does not grow with their number
+_SCHEMA = pl.Schema({"path": pl.String, "state": pl.String, "digest": pl.String})
+
+
+# Within a process one call at a time: what one call reads, the next remembers.
+_one_at_a_time = Lock()
 
 
 class FileDigests:
-    """SHA-256 digests of local files, remembered in the store under `digests/`, one table a folder of files."""
+    """SHA-256 digests of local files, remembered in the store under `digests/`, one table a folder of files.
+
+    What is remembered is a convenience: if two processes write a table at a time, files are read again, no more.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.files_read = 0
+        """How many files were read rather than remembered."""
 
     def __call__(self, paths: Sequence[str]) -> list[str]:
         """Return each file's digest, 64 hexadecimal digits, in the order of `paths`.
 
-        Raises OSError if a file cannot be read.
+        Raises OSError if a file cannot be read, StoreError if the store cannot be written.
         """
-        unique = sorted({os.path.abspath(p) for p in paths})
-        if not unique:
+        absolute = [os.path.abspath(path) for path in paths]
+        if not absolute:
             return []
-        stats = [os.stat(p) for p in unique]
-        files = pl.DataFrame(
-            {
-                "path": unique,
-                "size": [s.st_size for s in stats],
-                "mtime": [s.st_mtime_ns for s in stats],
-                "ctime": [s.st_ctime_ns for s in stats],
-                "inode": [s.st_ino for s in stats],
-            }
-        )
-        key = {"digests": os.path.commonpath([os.path.dirname(p) for p in unique])}
-        known = self._known(key)
-        files = files.join(known, on=["path", *_STATE], how="left")
-        unknown = files.filter(pl.col("digest").is_null())["path"].to_list()
-        if unknown:
-            started = time.time_ns()
-            with ThreadPoolExecutor() as pool:
-                read = dict(zip(unknown, pool.map(_sha256, unknown), strict=True))
-            files = files.with_columns(pl.col("digest").fill_null(pl.col("path").replace_strict(read, default=None)))
-            settled = files.filter(pl.max_horizontal("mtime", "ctime") < started - _SETTLED_NS)
-            table = pl.concat([known.join(files, on="path", how="anti"), settled])
-            with self._store.create("digests", key) as draft:
-                draft.table("digests.parquet", table.to_arrow())
-        by_path = dict(zip(files["path"], files["digest"], strict=True))
-        return [by_path[os.path.abspath(p)] for p in paths]
+        with _one_at_a_time:
+            digests = self._digests(sorted(set(absolute)))
+        return [digests[path] for path in absolute]
 
-    def _known(self, key: dict[str, str]) -> pl.DataFrame:
+    def _digests(self, paths: list[str]) -> dict[str, str]:
+        stats = {path: os.stat(path) for path in paths}
+        key = {"digests": os.path.commonpath([os.path.dirname(path) for path in paths])}
+        known = self._known(key)
+        # A file that changes from here on gets another state, whether it is read before or after the change.
+        settled_before = time.time_ns() - _SETTLED_NS
+        digests = {path: known[path][1] for path in paths if path in known and known[path][0] == _state(stats[path])}
+        unknown = [path for path in paths if path not in digests]
+        digests |= self._read(unknown)
+        settled = [p for p in unknown if max(stats[p].st_mtime_ns, stats[p].st_ctime_ns) < settled_before]
+        if settled:
+            kept = {path: entry for path, entry in known.items() if path in stats or os.path.exists(path)}
+            kept |= {path: (_state(stats[path]), digests[path]) for path in settled}
+            rows = [(path, state, digest) for path, (state, digest) in kept.items()]
+            with self._store.create("digests", key) as draft:
+                draft.table("digests.parquet", pl.DataFrame(rows, _SCHEMA, orient="row").to_arrow())
+        return digests
+
+    def _read(self, paths: list[str]) -> dict[str, str]:
+        self.files_read += len(paths)
+        digests: dict[str, str] = {}
+        with ThreadPoolExecutor() as pool:
+            for start in range(0, len(paths), _CHUNK):
+                chunk = paths[start : start + _CHUNK]
+                digests.update(zip(chunk, pool.map(_sha256, chunk), strict=True))
+        return digests
+
+    def _known(self, key: dict[str, str]) -> dict[str, tuple[str, str]]:
+        """Return the state and the digest of each file remembered."""
         found = self._store.find("digests", key)
         if found is None:
-            schema = {"path": pl.String, **dict.fromkeys(_STATE, pl.Int64), "digest": pl.String}
-            return pl.DataFrame(schema=schema)
-        return pl.DataFrame(found.table("digests.parquet"))
+            return {}
+        try:
+            table = pl.DataFrame(found.table("digests.parquet"))
+            return {path: (state, digest) for path, state, digest in table.select(_SCHEMA.names()).rows()}
+        except (OSError, ValueError):  # written anew since it was found
+            return {}
+
+
+def _state(stat: os.stat_result) -> str:
+    """Return what changes when a file does. It is text since inodes may take all 64 bits."""
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 
 def _sha256(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
@@ -43,6 +44,16 @@ class Dataset(BaseModel, ABC):
 
     format: str
 
+    def title(self) -> str:
+        """Return what to call the dataset in tables."""
+        return self.format
+
+    @property
+    def name(self) -> str:
+        """What the dataset is called in the results: the name of its file or folder, or of its format."""
+        path = getattr(self, "path", None)
+        return Path(path).resolve().name if path else self.format
+
     @abstractmethod
     def listing(self) -> Listing:
         """List the samples.
@@ -54,5 +65,5 @@ class Dataset(BaseModel, ABC):
     def load(self, record: dict[str, Any]) -> Sample:
         """Read one sample; `record` is a row of the listing. Called from several threads at once.
 
-        Raises BadSampleError when this one sample cannot be read.
+        Raises BadSampleError, with the reason and the remedy but not the sample's id, when it cannot be read.
         """

@@ -1,0 +1,115 @@
+"""IDX files, the format of MNIST and of what has replaced it: Fashion-MNIST."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from PIL import Image
+from pydantic import Field
+
+from emms.datasets.base import LISTING, Dataset, Listing, Sample
+from emms.errors import DatasetError
+
+_NAMES = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+]  # fmt: skip
+_PREFIXES = {"train": "train", "test": "t10k"}
+
+
+class FashionMNIST(Dataset):
+    """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747): clothes in 10 classes, 28 x 28 pixels, grey."""
+
+    format: Literal["fashion-mnist"] = "fashion-mnist"
+    path: Path = Field(
+        Path("/usr/share/datasets/fashion-mnist"),
+        description="The folder that holds the IDX files, gzipped or not. The default is where Debian's package "
+        "dataset-fashion-mnist puts them.",
+    )
+    split: Literal["train", "test"] = Field(
+        "train", description="Which part: 60,000 to train with, 10,000 to test with."
+    )
+
+    def listing(self) -> Listing:
+        """List the images in the file's order.
+
+        Raises DatasetError if a file is missing or not what it should be, or if there are not as many labels as images.
+        """
+        prefix = _PREFIXES[self.split]
+        path, labels_path = self._file(f"{prefix}-images-idx3-ubyte"), self._file(f"{prefix}-labels-idx1-ubyte")
+        images, labels = _read(path, 3), _read(labels_path, 1)
+        if len(images) != len(labels):
+            raise DatasetError(
+                f"'{path}' has {len(images)} images but '{labels_path}' has {len(labels)} labels; "
+                f"take both from one source"
+            )
+        if labels.size and labels.max() >= len(_NAMES):
+            row = int(labels.argmax())
+            raise DatasetError(
+                f"'{labels_path}' has label {labels[row]} in row {row}; Fashion-MNIST's are 0 to {len(_NAMES) - 1}"
+            )
+        position = np.arange(len(labels))
+        ids = [f"{self.split}-{i:05}" for i in position]
+        return Listing(pl.DataFrame({"id": ids, "label": labels, "path": path, "position": position}, LISTING), _NAMES)
+
+    def load(self, record: dict[str, Any]) -> Sample:
+        """Return one image."""
+        grey = _read(record["path"], 3)[record["position"]]
+        return Sample(record["id"], Image.fromarray(grey).convert("RGB"))
+
+    def _file(self, name: str) -> str:
+        folder = os.path.abspath(self.path.expanduser())
+        for candidate in (f"{folder}/{name}", f"{folder}/{name}.gz"):
+            if os.path.exists(candidate):
+                return candidate
+        raise DatasetError(
+            f"'{folder}' has neither {name} nor {name}.gz; install Debian's dataset-fashion-mnist, or give the folder "
+            f"with `path:`"
+        )
+
+
+def _read(path: str, dimensions: int) -> np.ndarray:
+    """Return the array of unsigned bytes in an IDX file, unpacked once while the file stays as it is.
+
+    Raises DatasetError if that is not what the file holds.
+    """
+    try:
+        state = os.stat(path)
+        return _parse(path, dimensions, (state.st_size, state.st_mtime_ns, state.st_ino))
+    except (OSError, EOFError, zlib.error) as cause:
+        raise DatasetError(f"'{path}' cannot be read: {cause}; fetch it again") from cause
+
+
+@lru_cache(maxsize=4)
+def _parse(path: str, dimensions: int, state: tuple[int, ...]) -> np.ndarray:
+    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        data = file.read()
+    header = 4 * (1 + dimensions)
+    # Two zero bytes, 8 for "unsigned byte", the number of dimensions; then each dimension, big-endian.
+    if len(data) < header or data[:4] != bytes([0, 0, 8, dimensions]):
+        raise DatasetError(
+            f"'{path}' is not an IDX file of unsigned bytes in {dimensions} dimensions (it starts with "
+            f"{data[:4].hex() or 'nothing'}); fetch it again"
+        )
+    shape = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4"))
+    if len(data) - header != (expected := int(np.prod(shape, dtype=object))):
+        raise DatasetError(
+            f"'{path}' should hold {' x '.join(map(str, shape))} = {expected} bytes but holds {len(data) - header}; "
+            f"fetch it again"
+        )
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -1,0 +1,215 @@
+"""Parquet files with a column of images, as Hugging Face datasets are published."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from emms.datasets.base import LISTING, Dataset, Listing, Sample
+from emms.datasets.images import read_image
+from emms.datasets.parquet_cells import open_column, read_cell, stream_cells
+from emms.errors import BadSampleError, DatasetError, did_you_mean
+
+
+class ParquetImages(Dataset):
+    """Images and labels in the columns of one Parquet file, or of all in a folder.
+
+    A cell of the image column is the bytes of an image file, a struct of `bytes` and `path` as Hugging Face datasets
+    have it, or the path of an image file relative to the Parquet file. A label is a string or an integer.
+    """
+
+    format: Literal["parquet"] = "parquet"
+    path: Path = Field(description="A Parquet file, or a folder of *.parquet files.")
+    image_column: str = Field("image", description="The column of images: bytes, structs of bytes and path, or paths.")
+    label_column: str = Field("label", description="The column of labels: strings or integers.")
+    class_names: list[str] | None = Field(
+        None,
+        description="What integer labels 0, 1, … say. The default is the names that the file itself gives, if any.",
+    )
+
+    def title(self) -> str:
+        """Return the name of the file or the folder."""
+        return self.path.expanduser().absolute().name.removesuffix(".parquet")
+
+    def listing(self) -> Listing:
+        """List the rows, file by file; of the classes, in the order of their numbers or names, those that have a row.
+
+        Raises DatasetError if a file is missing or damaged, a column is missing or of another type, a label is null or
+        has no name, or files disagree about what their labels are.
+        """
+        names: list[str] | None = None
+        parts: list[pl.DataFrame] = []
+        for path in self._files():
+            with _opened(path) as file:
+                labels, own_names = self._labels(path, file)
+                samples = self._samples(path, file)
+            if parts and (own_names != names or labels.dtype != parts[0]["value"].dtype):
+                raise DatasetError(
+                    f"column '{self.label_column}' of '{path}' has other class names or another type than in the files "
+                    f"before it; give files of one dataset"
+                )
+            names = own_names
+            parts.append(samples.with_columns(labels.alias("value")))
+        samples = pl.concat(parts)
+        values = samples["value"].unique().sort()
+        labels_of = [str(value) if names is None else names[value] for value in values]
+        samples = samples.with_columns(label=pl.col("value").replace_strict(values, np.arange(len(values))))
+        return Listing(samples.select(LISTING.names()).cast(LISTING), labels_of)
+
+    def load(self, record: dict[str, Any]) -> Sample:
+        """Read one image; fast when neighbours in the listing are asked for at about the same time.
+
+        Raises BadSampleError.
+        """
+        path, row = record["path"], record["position"]
+        if not self._is_table(path):
+            return Sample(record["id"], read_image(path))
+        try:
+            image = read_cell(path, self.image_column, row)
+        except (OSError, pa.ArrowException) as cause:
+            raise BadSampleError(f"row {row} of '{path}' cannot be read ({cause}); restore the file") from cause
+        if image is None:
+            raise BadSampleError(
+                f"null in column '{self.image_column}', row {row}; give the row an image, or remove it"
+            )
+        return Sample(record["id"], read_image(io.BytesIO(image)))
+
+    def _root(self) -> str:
+        return os.path.abspath(self.path.expanduser())
+
+    def _files(self) -> list[str]:
+        root = self._root()
+        if os.path.isfile(root):
+            return [root]
+        if not os.path.isdir(root):
+            raise DatasetError(f"'{root}' does not exist; give a Parquet file or a folder of them")
+        found = sorted(str(file) for file in Path(root).glob("*.parquet") if not file.name.startswith("."))
+        if not found:
+            raise DatasetError(f"folder '{root}' has no *.parquet file; give a Parquet file or a folder of them")
+        return found
+
+    def _is_table(self, path: str) -> bool:
+        """Say whether a sample's file is one of the Parquet files, rather than an image that one of them names."""
+        root = self._root()
+        return path == root or (os.path.dirname(path) == root and path.endswith(".parquet"))
+
+    def _type(self, path: str, file: pq.ParquetFile, column: str, setting: str) -> pa.DataType:
+        schema = file.schema_arrow
+        if column not in schema.names:
+            raise DatasetError(
+                f"'{path}' has no column '{column}'{did_you_mean(column, schema.names)} "
+                f"(its columns: {', '.join(schema.names)}); name the right one with `{setting}:`"
+            )
+        if schema.names.count(column) > 1:
+            raise DatasetError(f"'{path}' has more than one column '{column}'; rename all but one")
+        return schema.field(column).type
+
+    def _labels(self, path: str, file: pq.ParquetFile) -> tuple[pl.Series, list[str] | None]:
+        """Return the file's labels, strings or integers, and the names of the integers where there are any."""
+        column = self.label_column
+        kind = self._type(path, file, column, "label_column")
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        integer = pa.types.is_integer(kind)
+        if not integer and not _is_text(kind):
+            raise DatasetError(
+                f"column '{column}' of '{path}' has type {kind}; labels are strings or integers: cast it, or name "
+                f"another with `label_column:`"
+            )
+        if not integer and self.class_names is not None:
+            raise DatasetError(f"column '{column}' of '{path}' says its labels in words; remove `class_names:`")
+        labels = pl.Series(file.read([column])[column].cast(pa.int64() if integer else pa.large_string()))
+        self._reject(path, labels, labels.is_null(), "give it a label, or remove the row")
+        if not integer:
+            return labels, None
+        names = self.class_names if self.class_names is not None else _own_names(file, column)
+        if names is not None:
+            outside = ~labels.is_between(0, len(names) - 1)
+            self._reject(
+                path, labels, outside, f"but there are {len(names)} class names; mend it, or give `class_names:`"
+            )
+        return labels, names
+
+    def _reject(self, path: str, labels: pl.Series, wrong: pl.Series, remedy: str) -> None:
+        """Raise DatasetError for the first label that is wrong."""
+        if wrong.any():
+            row = int(wrong.arg_true()[0])
+            value = "null" if labels[row] is None else labels[row]
+            raise DatasetError(f"column '{self.label_column}' of '{path}' has {value} in row {row}; {remedy}")
+
+    def _samples(self, path: str, file: pq.ParquetFile) -> pl.DataFrame:
+        """Return each row's id, and where its image lies: in its cell, or in a file that the cell names."""
+        kind = self._type(path, file, self.image_column, "image_column")
+        column, rows = self.image_column, file.metadata.num_rows
+        named: list[str | None] = [None] * rows
+        if _is_text(kind):
+            named = file.read([column])[column].to_pylist()
+        elif pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
+            if _any_null(file, f"{column}.bytes"):
+                paths = pc.struct_field(file.read([f"{column}.path"])[column], "path").to_pylist()
+                named = [
+                    name if image is None else None
+                    for name, image in zip(paths, stream_cells(file, column), strict=True)
+                ]
+        elif not _is_bytes(kind):
+            raise DatasetError(
+                f"column '{column}' of '{path}' has type {kind}; images are bytes, structs of bytes and path, or "
+                f"paths: name another with `image_column:`"
+            )
+        folder, name = os.path.split(path)
+        return pl.DataFrame(
+            {
+                "id": [f"{name}:{row}" for row in range(rows)],
+                "path": [path if cell is None else os.path.normpath(os.path.join(folder, cell)) for cell in named],
+                "position": [row if cell is None else 0 for row, cell in enumerate(named)],
+            },
+            schema={name: LISTING[name] for name in ("id", "path", "position")},
+        )
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file. Raises DatasetError if it is none, or when the block finds it damaged."""
+    try:
+        with open_column(path) as file:
+            yield file
+    except (OSError, pa.ArrowException) as cause:
+        raise DatasetError(f"'{path}' cannot be read as Parquet: {cause}; restore it, or write it anew") from cause
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+
+
+def _own_names(file: pq.ParquetFile, column: str) -> list[str] | None:
+    """Return the names of a ClassLabel in the description that Hugging Face datasets write into the schema."""
+    try:
+        described = json.loads(file.schema_arrow.metadata[b"huggingface"])
+        return [str(name) for name in described["info"]["features"][column]["names"]]
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _any_null(file: pq.ParquetFile, leaf: str) -> bool:
+    """Say whether a column may have nulls, from the statistics in the file's footer."""
+    for group in range(file.num_row_groups):
+        group_of = file.metadata.row_group(group)
+        column = next(c for c in map(group_of.column, range(group_of.num_columns)) if c.path_in_schema == leaf)
+        if column.statistics is None or not column.statistics.has_null_count or column.statistics.null_count:
+            return True
+    return False
