@@ -26,6 +26,10 @@ class ModelError(EMMSError):
     """A candidate network cannot be used: its name, its weights or what it computes."""
 
 
+class UnavailableError(EMMSError):
+    """Something on the network cannot be had now, and may be had later."""
+
+
 class LabelEncoderError(EMMSError):
     """A label encoder cannot be used: its name, its weights or what it computes."""
 

@@ -60,41 +60,26 @@ class Artifact:
 
 @dataclass
 class Draft:
-    """An artifact being written: add files with `table` or `stream`, put what is worth knowing about it into `meta`."""
+    """An artifact being written: add files with `table`, put what is worth knowing about it into `meta`."""
 
     store: Store
     path: str
     meta: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    @contextmanager
-    def stream(self, name: str, schema: pa.Schema) -> Iterator[RowGroups]:
-        """Open a file to write row groups to as they come; no more than one of them is in memory."""
+    def table(self, name: str, table: pa.Table, row_group_rows: int | None = None) -> None:
+        """Write a table as one file, in row groups of at most so many rows."""
         with self.store.fs.open(f"{self.path}/{name}", "wb") as file:
             hashing = _HashingFile(file)
-            # Features are noise to a compressor and read back without a copy when they are stored plain.
-            with pq.ParquetWriter(pa.PythonFile(hashing, "w"), schema, compression="none", use_dictionary=False) as parquet:
-                rows = RowGroups(parquet)
-                yield rows
-        self.files[name] = {"rows": rows.count, "bytes": hashing.bytes, "sha256": hashing.sha256.hexdigest()}
-
-    def table(self, name: str, table: pa.Table) -> None:
-        """Write a table as one file."""
-        with self.stream(name, table.schema) as rows:
-            rows.write(table)
-
-
-@dataclass
-class RowGroups:
-    """The open end of a Parquet file."""
-
-    _parquet: pq.ParquetWriter
-    count: int = 0
-
-    def write(self, table: pa.Table) -> None:
-        """Append a table as one row group."""
-        self._parquet.write_table(table, row_group_size=max(1, table.num_rows))
-        self.count += table.num_rows
+            # Floats are noise to a compressor, and read back without a copy when they are stored plain.
+            pq.write_table(
+                table,
+                pa.PythonFile(hashing, "w"),
+                compression="none",
+                use_dictionary=False,
+                row_group_size=row_group_rows or max(1, table.num_rows),
+            )
+        self.files[name] = {"rows": table.num_rows, "bytes": hashing.bytes, "sha256": hashing.sha256.hexdigest()}
 
 
 class Store:

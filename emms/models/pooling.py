@@ -1,0 +1,52 @@
+"""From what a module puts out to one vector a sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from emms.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an architecture lays out what its modules put out."""
+
+    channels_last: bool
+    """Maps are (B, H, W, D), not (B, D, H, W)."""
+    prefix_tokens: int
+    """Class and register tokens before those of the patches."""
+    class_token: bool
+    """The first token is a class token, trained to stand for the whole image."""
+
+    @classmethod
+    def of(cls, module: torch.nn.Module) -> Layout:
+        """Read the layout off a timm network."""
+        return cls(
+            channels_last=getattr(module, "output_fmt", "NCHW") == "NHWC",
+            prefix_tokens=getattr(module, "num_prefix_tokens", 0) or 0,
+            class_token=getattr(module, "cls_token", None) is not None,
+        )
+
+
+def pool(output: object, how: str, layout: Layout, default_token: bool, where: str) -> torch.Tensor:
+    """Return (B, D) from a vector (B, D), a map (B, D, H, W) or (B, H, W, D), or tokens (B, T, D).
+
+    `how` is `mean` over space or patch tokens, `token` for the class token, or `auto`: the class token where the
+    architecture pools by it (`default_token`), otherwise the mean. Raises ModelError, naming `where`, for anything else.
+    """
+    if not isinstance(output, torch.Tensor):
+        raise ModelError(f"{where} puts out a {type(output).__name__}, not one tensor; name another module")
+    token = how == "token" or (how == "auto" and default_token and output.ndim == 3)
+    if token and not (output.ndim == 3 and layout.class_token):
+        raise ModelError(f"{where} has no class token to pool by; use `pool: mean`")
+    if token:
+        return output[:, 0]
+    if output.ndim == 2:
+        return output
+    if output.ndim == 3:
+        return output[:, layout.prefix_tokens :].mean(1)
+    if output.ndim == 4:
+        return output.mean((1, 2) if layout.channels_last else (2, 3))
+    raise ModelError(f"{where} puts out a tensor of {output.ndim} dimensions; name a module that puts out 2, 3 or 4")

@@ -1,0 +1,284 @@
+"""Any network of timm (PyTorch Image Models, Wightman 2019), at any of its modules."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import threading
+from collections.abc import Hashable, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import numpy as np
+import timm
+import torch
+from huggingface_hub.errors import EntryNotFoundError
+from timm.data.transforms_factory import create_transform
+
+from emms.datasets.base import Sample
+from emms.errors import ModelError, UnavailableError, did_you_mean
+from emms.models.base import Candidate, Digests, Forward, View
+from emms.models.pooling import Layout, pool
+from emms.spec import ModelSpec
+
+VERSION = 1  # of everything here that changes what a feature is
+
+# Random weights come from torch's global generator, which is set and set back while a network is built.
+_BUILDING = threading.Lock()
+
+
+class TimmNetwork(Candidate):
+    """`timm:NAME`: an architecture, with a tag for its weights where it has several (`resnet50.a1_in1k`)."""
+
+    @property
+    def architecture(self) -> str:
+        """The name that timm knows, with its tag."""
+        return self.spec.name
+
+    @classmethod
+    def names(cls, pattern: str) -> list[str]:
+        """Return architectures with tag where weights are published, bare ones otherwise."""
+        tagged = timm.list_pretrained()
+        bare = set(timm.list_models()) - {name.partition(".")[0] for name in tagged}
+        return sorted(fnmatch.filter([*tagged, *bare], pattern))
+
+    def check(self) -> None:
+        """Raise ModelError if the name, layer, pooling or checkpoint cannot be."""
+        skeleton = self._skeleton()
+        if self.spec.pretrained and not self.spec.checkpoint:
+            self._check_published()
+        layer = self.spec.layer
+        if layer is not None:
+            modules = [name for name, _ in skeleton.named_modules() if name]
+            if layer not in modules:
+                top = [name for name in modules if name.count(".") < 2]
+                near = did_you_mean(layer, modules) or f"; it has {', '.join(top[:12])}, …"
+                raise ModelError(f"model '{self.spec.id}' has no module '{layer}'{near}")
+        if self.spec.pool == "token" and not Layout.of(skeleton).class_token:
+            raise ModelError(f"model '{self.spec.id}' has no class token to pool by; use `pool: mean`")
+        if self.spec.checkpoint:
+            self._build()
+
+    def _check_published(self) -> None:
+        cfg = self._cfg
+        if not (cfg.get("hf_hub_id") or cfg.get("url")):
+            raise ModelError(
+                f"model '{self.spec.id}' has no published weights; "
+                f"give a `checkpoint:`, or `pretrained: false` to use it as a control"
+            )
+
+    def size(self) -> tuple[int, int]:
+        """Return (features before the head, parameters)."""
+        skeleton = self._skeleton()
+        features = getattr(skeleton, "head_hidden_size", None) or skeleton.num_features
+        return int(features), sum(p.numel() for p in skeleton.parameters())
+
+    def network(self, digests: Digests) -> dict[str, Any]:
+        """Return the architecture and what its weights are."""
+        known = {"family": "timm", "version": VERSION, "architecture": self.architecture.partition(".")[0]}
+        weights = self._weights()
+        if weights is None:
+            return {**known, "untrained": self.spec.seed}
+        try:
+            return {**known, "weights": digests([str(weights)])[0]}
+        except OSError as cause:
+            raise ModelError(f"weights of model '{self.spec.id}' cannot be read: {cause}") from cause
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return timm's data configuration of the network."""
+        return {"decode": "rgb", **{k: list(v) if isinstance(v, tuple) else v for k, v in self._data_config.items()}}
+
+    def sharing(self) -> Hashable:
+        """Return what resizing and cropping depend on; mean and deviation are applied to the batch, by each network."""
+        return tuple((k, v) for k, v in sorted(self._data_config.items()) if k not in ("mean", "std"))
+
+    def prepare(self, sample: Sample) -> np.ndarray:
+        """Return the resized and cropped image, (3, H, W), uint8."""
+        return np.asarray(self._transform(sample.image))
+
+    def load(self, device: torch.device) -> Forward:
+        """Load the network onto a device, ready to infer."""
+        return _TimmForward(self._build(), self._data_config, device, self.spec.id)
+
+    @cached_property
+    def _cfg(self) -> dict[str, Any]:
+        cfg = timm.get_pretrained_cfg(self.architecture)
+        return cfg.to_dict() if cfg else {}
+
+    @cached_property
+    def _data_config(self) -> dict[str, Any]:
+        self._skeleton()
+        return timm.data.resolve_data_config({}, pretrained_cfg=self._cfg)
+
+    @cached_property
+    def _transform(self) -> Any:
+        # timm's own chain up to, and without, the conversion to float, which is cheaper on a batch on the device.
+        return create_transform(**self._data_config, use_prefetcher=True)
+
+    def _skeleton(self) -> torch.nn.Module:
+        """Return the network without storage for its weights."""
+        architecture, _, tag = self.architecture.partition(".")
+        if not timm.is_model(architecture):
+            known = [*timm.list_models(), *timm.list_pretrained()]
+            raise ModelError(
+                f"model '{self.spec.id}' is unknown"
+                f"{_offer(self.spec.source, self.architecture, known)} (all names: emms models)"
+            )
+        if tag and self.architecture not in timm.list_pretrained(f"{architecture}.*"):
+            tags = timm.list_pretrained(f"{architecture}.*")
+            raise ModelError(
+                f"model '{self.spec.id}' is unknown: {architecture} has no weights tagged '{tag}'"
+                f"{_offer(self.spec.source, self.architecture, tags)} (it has: {', '.join(tags) or 'none'})"
+            )
+        return _skeleton(architecture)
+
+    def _weights(self) -> Path | None:
+        """Return the local file that holds the weights, downloaded if need be; None for random ones."""
+        if not self.spec.pretrained:
+            return None
+        if self.spec.checkpoint:
+            return self.spec.checkpoint
+        self._check_published()
+        try:
+            return _download(self._cfg)
+        except Exception as cause:  # hub and network libraries have many kinds of errors
+            raise UnavailableError(
+                f"weights of model '{self.spec.id}' cannot be had: {_first_line(cause)}; "
+                f"connect to the model hub, fill its local cache, or give a `checkpoint:`"
+            ) from cause
+
+    def _build(self) -> torch.nn.Module:
+        weights = self._weights()
+        with _BUILDING, torch.random.fork_rng(devices=[]):
+            if weights is None:
+                torch.manual_seed(self.spec.seed)
+                return timm.create_model(self.architecture, pretrained=False).eval()
+            overlay = self._overlay(weights)
+            try:
+                module = timm.create_model(
+                    self.architecture,
+                    pretrained=True,
+                    pretrained_cfg_overlay=overlay,
+                    num_classes=overlay.get("num_classes", self._cfg.get("num_classes", 1000)),
+                )
+            except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as cause:
+                raise ModelError(
+                    f"checkpoint '{weights}' does not fit model '{self.spec.id}': {_first_line(cause)}; "
+                    f"name the architecture it was trained with"
+                ) from cause
+        _check_finite(module, f"checkpoint '{weights}' of model '{self.spec.id}'")
+        return module.eval()
+
+    def _overlay(self, weights: Path) -> dict[str, Any]:
+        """Return what timm must be told to take these weights and no others."""
+        if not self.spec.checkpoint:
+            return {"file": str(weights)}
+        # One's own checkpoint has one's own number of classes, and none if it has no head.
+        classes = self._classes(read_state_dict(weights))
+        return {"file": str(weights), "num_classes": classes, "custom_load": False, "label_offset": 0}
+
+    def _classes(self, state: dict[str, torch.Tensor]) -> int:
+        heads = self._cfg.get("classifier") or ()
+        for head in (heads,) if isinstance(heads, str) else heads:
+            if f"{head}.weight" in state:
+                return int(state[f"{head}.weight"].shape[0])
+        return 0
+
+
+class _TimmForward(Forward):
+    def __init__(self, module: torch.nn.Module, data_config: dict[str, Any], device: torch.device, name: str) -> None:
+        self.parameters = sum(p.numel() for p in module.parameters())
+        convolutional = any(isinstance(m, torch.nn.Conv2d) and m.kernel_size != m.stride for m in module.modules())
+        # Convolutions run up to three times faster on it; a transformer's patch embedding gains nothing.
+        self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
+        self._module = module.to(device, memory_format=self._memory_format)
+        self._device, self._name, self._layout = device, name, Layout.of(module)
+        self._default_token = self._layout.class_token and getattr(module, "global_pool", "") == "token"
+        self._mean = torch.tensor(data_config["mean"], device=device).mul(255).view(1, -1, 1, 1)
+        self._std = torch.tensor(data_config["std"], device=device).mul(255).view(1, -1, 1, 1)
+
+    def __call__(self, batch: np.ndarray, views: Sequence[View]) -> list[torch.Tensor]:
+        images = torch.from_numpy(batch).to(self._device, non_blocking=True)
+        inputs = images.float().sub_(self._mean).div_(self._std).contiguous(memory_format=self._memory_format)
+        hooked: dict[str, Any] = {}
+        handles = [
+            self._module.get_submodule(layer).register_forward_hook(
+                lambda _module, _inputs, output, layer=layer: hooked.__setitem__(layer, output)
+            )
+            for layer in {view.layer for view in views if view.layer is not None}
+        ]
+        try:
+            last = self._module.forward_features(inputs)
+            return [self._view(view, last, hooked) for view in views]
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _view(self, view: View, last: torch.Tensor, hooked: dict[str, Any]) -> torch.Tensor:
+        where = f"module '{view.layer}' of model '{self._name}'" if view.layer else f"model '{self._name}'"
+        if view.layer is None and view.pool == "auto":
+            return self._module.forward_head(last, pre_logits=True).flatten(1)
+        if view.layer is None:
+            return pool(last, view.pool, self._layout, self._default_token, where)
+        if view.layer not in hooked:  # it belongs to the head
+            self._module.forward_head(last)
+        if view.layer not in hooked:
+            raise ModelError(f"{where} takes no part in the forward pass; name another module")
+        return pool(hooked[view.layer], view.pool, self._layout, self._default_token, where)
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """Read a checkpoint, safetensors or a PyTorch state dict; nothing in it is executed.
+
+    Raises ModelError if it is missing, no checkpoint, or holds anything but weights.
+    """
+    if not path.is_file():
+        raise ModelError(f"checkpoint '{path}' is not there; give the path of a .safetensors or .pth file")
+    try:
+        return timm.models.load_state_dict(str(path), device="cpu")
+    except Exception as cause:  # a file can be broken in as many ways as there are formats
+        raise ModelError(
+            f"checkpoint '{path}' cannot be read as weights alone: {_first_line(cause)}; save the state dict with "
+            f"safetensors.torch.save_file(model.state_dict(), 'mine.safetensors')"
+        ) from cause
+
+
+@lru_cache(maxsize=64)
+def _skeleton(architecture: str) -> torch.nn.Module:
+    logging.getLogger("timm").setLevel(logging.ERROR)
+    with _BUILDING, torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return timm.create_model(architecture, pretrained=False)
+
+
+def _download(cfg: dict[str, Any]) -> Path:
+    if cfg.get("hf_hub_id"):
+        repository, _, revision = cfg["hf_hub_id"].partition("@")
+        names = [cfg["hf_hub_filename"]] if cfg.get("hf_hub_filename") else ["model.safetensors", "pytorch_model.bin"]
+        for name in names:
+            try:
+                return Path(huggingface_hub.hf_hub_download(repository, name, revision=revision or None))
+            except EntryNotFoundError:
+                if name == names[-1]:
+                    raise
+    return Path(timm.models._hub.download_cached_file(cfg["url"]))
+
+
+def _check_finite(module: torch.nn.Module, what: str) -> None:
+    broken = {name: int((~p.isfinite()).sum()) for name, p in module.named_parameters() if not p.isfinite().all()}
+    if broken:
+        name, count = next(iter(broken.items()))
+        raise ModelError(
+            f"{what} holds nan or infinity in {len(broken)} tensors (first: {count} values of '{name}'); "
+            f"use a checkpoint from before the training diverged"
+        )
+
+
+def _offer(source: str, name: str, known: list[str]) -> str:
+    return did_you_mean(f"{source}:{name}", [f"{source}:{k}" for k in known])
+
+
+def _first_line(cause: BaseException) -> str:
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300] if lines else type(cause).__name__

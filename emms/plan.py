@@ -1,0 +1,53 @@
+"""What a run would compute, and what is already in the store; nothing is downloaded and no network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from emms import stages
+from emms.checks import check_models, check_run
+from emms.errors import UnavailableError
+from emms.features import find_features
+from emms.spec import Spec
+from emms.store import open_store
+
+IN_STORE, TO_COMPUTE = "in the store", "to compute"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One artifact of a run."""
+
+    stage: str
+    what: str
+    state: str
+
+
+def plan(spec: Spec) -> Iterator[Step]:
+    """Yield each step of a run. The dataset is read, as far as it is not known, since everything depends on it.
+
+    Raises EMMSError as a run would before its first network.
+    """
+    check_run(spec)
+    check_models(spec)
+    store = open_store(spec.store)
+    dataset = stages.prepare_dataset(spec)
+    yield Step("dataset", spec.dataset.name, f"{dataset.samples:,} samples, {dataset.classes} classes")
+    embedded = []
+    for encoder in spec.label_encoders:
+        key = stages.embedding_key(spec, encoder, dataset)
+        embedded.append(stages.Embedded(encoder=encoder, key=key, computed=False))
+        yield Step("label embeddings", encoder.id, IN_STORE if store.find("labels", key) else TO_COMPUTE)
+    for model in spec.models:
+        try:
+            resolved = stages.resolve_model(spec, model, dataset)
+        except UnavailableError:
+            yield Step("features", model.id, "weights to download, then to compute")
+            continue
+        there = find_features(store, resolved.key, dataset.samples) is not None
+        yield Step("features", model.id, IN_STORE if there else TO_COMPUTE)
+        moments = stages.Accumulated(model=model, key=stages.moments_key(resolved.key), computed=False)
+        for estimator in spec.estimators:
+            key = stages.score_key(moments, estimator, embedded)
+            yield Step("score", f"{model.id} by {estimator.id}", IN_STORE if store.find("scores", key) else TO_COMPUTE)

@@ -1,0 +1,36 @@
+"""How work in progress is told: a stage reports, whoever started the run listens."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """What hears of progress. Called from the thread that does the work."""
+
+    def stage(self, name: str) -> None:
+        """A stage of the run has begun."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Of `what` (a model, the dataset), `done` of `total` samples are finished; called again and again."""
+
+    def failed(self, what: str, reason: str) -> None:
+        """`what` has failed; the run goes on without it."""
+
+
+class Silent:
+    """Hears nothing."""
+
+    def stage(self, name: str) -> None:
+        """Ignore it."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Ignore it."""
+
+    def failed(self, what: str, reason: str) -> None:
+        """Ignore it."""
+
+
+listener: ContextVar[Listener] = ContextVar("listener", default=Silent())
+"""The listener of the run this thread works for. Threads that Prefect starts inherit it; other machines are silent."""

@@ -1,0 +1,210 @@
+"""The result of a run: who comes first, what each candidate costs, what to be wary of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from emms.datasets.prepare import Prepared
+from emms.errors import ModelError, StoreError
+from emms.evaluation import evaluate
+from emms.evaluation.tables import read_table
+from emms.spec import Spec
+from emms.stages import Extracted, Scored
+
+SAMPLES_PER_FEATURE = 5
+"""Below this ratio N / D1 a run warns: random features would explain more than a fifth of random labels."""
+
+SCORES = pl.Schema(
+    {
+        "dataset": pl.String,
+        "model": pl.String,
+        "estimator": pl.String,
+        "score": pl.Float64,
+        "seconds": pl.Float64,
+        "samples": pl.Int64,
+        "features": pl.Int64,
+        "trained": pl.Boolean,
+    }
+)
+RANKING = pl.Schema(
+    {
+        "rank": pl.Int64,
+        "model": pl.String,
+        "score": pl.Float64,
+        "estimator": pl.String,
+        "features": pl.Int64,
+        "parameters_m": pl.Float64,
+        "images_per_second": pl.Float64,
+        "trained": pl.Boolean,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Candidates, best first.
+
+    frame: one row a candidate: rank (ties share one), model, score, estimator, features (D1), parameters in millions,
+    images per second, trained or not. scores: one row a candidate and estimator: dataset, model, estimator, score,
+    seconds, features, trained.
+    """
+
+    frame: pl.DataFrame
+    scores: pl.DataFrame
+    failed: dict[str, str] = field(default_factory=dict)
+    """Candidates that could not be ranked, with the reason."""
+    warnings: list[str] = field(default_factory=list)
+    evaluation: pl.DataFrame | None = None
+    """How well each estimator's ranking agrees with the truth, where truth was given."""
+    run: dict[str, Any] = field(default_factory=dict)
+    """What was run, with which versions, how long it took, what was computed and what came from the store."""
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        console = Console(width=120)
+        with console.capture() as capture:
+            console.print(self.table())
+            for warning in self.warnings:
+                console.print(f"warning: {warning}", markup=False, highlight=False)
+            for reason in self.failed.values():
+                console.print(f"not ranked: {reason}", markup=False, highlight=False)
+        return capture.get()
+
+    def table(self) -> Table:
+        """Return the ranking as a table for a terminal."""
+        estimators = self.scores["estimator"].unique(maintain_order=True).to_list()
+        table = Table(title=None, header_style="bold")
+        table.add_column("rank", justify="right")
+        table.add_column("model", overflow="fold")
+        for estimator in estimators:
+            table.add_column(estimator, justify="right")
+        for name in ("features", "M params", "images/s"):
+            table.add_column(name, justify="right")
+        table.add_column("trained")
+        by_model = {(row["model"], row["estimator"]): row["score"] for row in self.scores.iter_rows(named=True)}
+        for row in self.frame.iter_rows(named=True):
+            scores = [by_model.get((row["model"], estimator)) for estimator in estimators]
+            table.add_row(
+                str(row["rank"]),
+                row["model"].replace("[", "\\["),
+                *("-" if score is None else f"{score:.4f}" for score in scores),
+                f"{row['features']:,}",
+                f"{row['parameters_m']:.1f}",
+                f"{row['images_per_second']:.0f}",
+                "yes" if row["trained"] else "no (control)",
+                style=None if row["trained"] else "dim",
+            )
+        return table
+
+    def write(self, folder: Path) -> None:
+        """Write ranking.csv, scores.parquet, run.json and, where truth was given, evaluation.csv.
+
+        Raises StoreError if the folder cannot be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.frame.write_csv(folder / "ranking.csv")
+            self.scores.write_parquet(folder / "scores.parquet")
+            if self.evaluation is None:
+                (folder / "evaluation.csv").unlink(missing_ok=True)  # that of an earlier run would seem to be of this one
+            else:
+                self.evaluation.write_csv(folder / "evaluation.csv")
+            (folder / "run.json").write_text(json.dumps(self.run, indent=2) + "\n", encoding="utf-8")
+        except OSError as cause:
+            raise StoreError(f"output '{folder}' cannot be written: {cause}; name another folder") from cause
+
+
+def build_ranking(
+    spec: Spec,
+    dataset: Prepared,
+    extracted: Sequence[Extracted],
+    scored: Sequence[Scored],
+    failed: Mapping[str, str],
+    run: dict[str, Any],
+) -> Ranking:
+    """Order the candidates by the first estimator of the spec, and evaluate the order where the spec gives the truth.
+
+    extracted and scored may hold failures, which join those in `failed` (model -> reason).
+    Raises ModelError when no candidate has a score.
+    """
+    failed = dict(failed)
+    failed |= {e.model.id: e.failure for e in extracted if e.failure}
+    first = spec.estimators[0].id
+    for result in scored:
+        if result.failure and result.estimator.id == first:
+            failed.setdefault(result.model.id, f"model '{result.model.id}' has no score: {result.failure}")
+    facts = {e.model.id: e for e in extracted if not e.failure}
+    scores = pl.DataFrame(
+        [
+            {
+                "dataset": spec.dataset.name,
+                "model": s.model.id,
+                "estimator": s.estimator.id,
+                "score": s.score,
+                "seconds": s.seconds,
+                "samples": dataset.samples,
+                "features": facts[s.model.id].dimension,
+                "trained": s.model.pretrained,
+            }
+            for s in scored
+            if s.score is not None
+        ],
+        schema=SCORES,
+    )
+    models = [
+        {
+            "model": name,
+            "estimator": first,
+            "features": fact.dimension,
+            "parameters_m": round(fact.parameters / 1e6, 3),
+            "images_per_second": round(fact.images_per_second, 1),
+            "trained": fact.model.pretrained,
+        }
+        for name, fact in facts.items()
+    ]
+    frame = (
+        pl.DataFrame(models, schema={c: t for c, t in RANKING.items() if c not in ("rank", "score")})
+        .join(scores.select("model", "estimator", "score"), on=["model", "estimator"])
+        .with_columns(pl.col("score").rank("min", descending=True).cast(pl.Int64).alias("rank"))
+        .sort("rank", "model")
+        .select(RANKING.names())
+    )
+    if frame.is_empty():
+        raise ModelError("\n".join(["no candidate could be ranked:", *(f"  {reason}" for reason in failed.values())]))
+    evaluation = evaluate(scores, read_table(spec.truth)) if spec.truth else None
+    notes = unreliable(frame, dataset.samples)
+    notes += [f"{len(dataset.skipped)} samples could not be read and were left out"] if dataset.skipped else []
+    notes += [
+        f"no {s.estimator.id} score for model '{s.model.id}': {s.failure}"
+        for s in scored
+        if s.failure and s.estimator.id != first
+    ]
+    run = {**run, "warnings": notes, "failed": failed}
+    return Ranking(frame, scores, failed, notes, evaluation, run)
+
+
+def unreliable(frame: pl.DataFrame, samples: int) -> list[str]:
+    """Return a warning that names the candidates with too few samples for their width, or nothing."""
+    wide = frame.filter(pl.col("features") * SAMPLES_PER_FEATURE > samples)
+    if wide.is_empty():
+        return []
+    widest = int(wide["features"].max())  # type: ignore[arg-type]
+    chance = f"{min(1.0, widest / samples):.0%}"
+    names = ", ".join(f"{row['model']} ({row['features']:,})" for row in wide.sort("features", "model").iter_rows(named=True))
+    return [
+        f"{samples:,} samples are few for features this wide, and the score is a training residual: {widest:,} random "
+        f"features would explain {chance} of any labels, so wide networks, trained or not, look better than they are. "
+        f"Concerned: {names}. What helps: {SAMPLES_PER_FEATURE} samples a feature "
+        f"({widest * SAMPLES_PER_FEATURE:,}) or more, narrower layers (model@layer), the estimator logme, which "
+        f"penalises width, and untrained controls to compare with"
+    ]

@@ -1,0 +1,240 @@
+"""The stages of a run, each a function from references to references: what lies in the store is named, not passed on.
+
+`emms.rank` calls them one after another; the flow wraps each in a Prefect task. References are small pydantic models, so
+that they travel as JSON. Every stage first asks the store, and says in `computed` whether it had to work.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from emms.datasets.prepare import Prepared, prepare
+from emms.digests import FileDigests
+from emms.errors import EstimatorError, ModelError
+from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, make_estimator
+from emms.features import Features, FeaturesKey, features_key, find_features
+from emms.hardware import choose_device
+from emms.labels import ENCODERS, LabelEncoder
+from emms.labels.embed import embed_labels, labels_key, read_label_embeddings
+from emms.labels.text import label_texts
+from emms.labels.width import common_width
+from emms.models import candidate
+from emms.models.extraction import Member, extract, plan_passes
+from emms.moments import ClassMoments
+from emms.progress import listener
+from emms.spec import EncoderSpec, EstimatorSpec, ModelSpec, Spec
+from emms.store import Store, address, open_store
+
+MOMENTS_VERSION = 1
+MOMENTS_FILE = "moments.parquet"
+SCORE_VERSION = 1
+
+
+class Reference(BaseModel):
+    """What a stage hands on."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Resolved(Reference):
+    """A candidate whose weights are at hand, and what determines its features."""
+
+    model: ModelSpec
+    key: FeaturesKey
+
+
+class Extracted(Reference):
+    """A candidate's features, or the reason why there are none."""
+
+    model: ModelSpec
+    key: FeaturesKey
+    computed: bool = False
+    dimension: int = 0
+    parameters: int = 0
+    images_per_second: float = 0.0
+    failure: str | None = None
+
+
+class Embedded(Reference):
+    """An encoder's embeddings of the labels."""
+
+    encoder: EncoderSpec
+    key: dict[str, Any]
+    computed: bool
+
+
+class Accumulated(Reference):
+    """The moments of a candidate's features."""
+
+    model: ModelSpec
+    key: dict[str, Any]
+    computed: bool
+
+
+class Scored(Reference):
+    """A candidate's score by one estimator, or the reason why there is none."""
+
+    model: ModelSpec
+    estimator: EstimatorSpec
+    computed: bool
+    score: float | None = None
+    seconds: float = 0.0
+    failure: str | None = None
+
+
+def prepare_dataset(spec: Spec) -> Prepared:
+    """List, select and verify the samples. Raises DatasetError."""
+
+    def progress(done: int, total: int) -> None:
+        listener.get().advance("dataset", done, total)
+
+    return prepare(
+        spec.dataset,
+        open_store(spec.store),
+        limit=spec.limit,
+        seed=spec.seed,
+        on_bad_sample=spec.on_bad_sample,
+        progress=progress,
+    )
+
+
+def resolve_model(spec: Spec, model: ModelSpec, dataset: Prepared) -> Resolved:
+    """Have a candidate's weights at hand, downloaded if need be, and address its features. Raises ModelError."""
+    network = candidate(model)
+    network.check()
+    weights = network.network(FileDigests(open_store(spec.store)))
+    key = features_key(dataset.fingerprint, weights, network.preprocessing(), network.view, spec.dtype)
+    return Resolved(model=model, key=key)
+
+
+def extract_features(spec: Spec, models: Sequence[Resolved], dataset: Prepared) -> list[Extracted]:
+    """Compute what the store lacks of the features of one pass of candidates. Raises DatasetError and StoreError."""
+    store = open_store(spec.store)
+    members = [Member(candidate(resolved.model), resolved.key) for resolved in models]
+    if any(find_features(store, member.key, dataset.samples) is None for member in members):
+        extract(members, spec.dataset, dataset.read_samples(store), store, choose_device(spec.device), spec.batch_size)
+    return [_extracted(member, find_features(store, member.key, dataset.samples)) for member in members]
+
+
+def _extracted(member: Member, features: Features | None) -> Extracted:
+    known = {"model": member.candidate.spec, "key": member.key, "computed": member.computed > 0}
+    if features is None:
+        return Extracted(**known, failure=member.failure or "its features vanished from the store; run again")
+    return Extracted(
+        **known,
+        dimension=features.dimension,
+        parameters=features.parameters,
+        images_per_second=features.images_per_second,
+    )
+
+
+def embed_label_texts(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> Embedded:
+    """Embed the labels' texts with one encoder. Raises LabelEncoderError."""
+    store = open_store(spec.store)
+    model, key = _encoder_key(spec, encoder, dataset, store)
+    computed = store.find("labels", key) is None
+    if computed:
+        embed_labels(model, _texts(spec, dataset, store), store, key, str(choose_device(spec.device)))
+    return Embedded(encoder=encoder, key=key, computed=computed)
+
+
+def accumulate_moments(spec: Spec, features: Extracted, dataset: Prepared) -> Accumulated:
+    """Sum up a candidate's features, in one pass over them. Raises EstimatorError."""
+    store = open_store(spec.store)
+    key = moments_key(features.key)
+    if store.find("moments", key):
+        return Accumulated(model=features.model, key=key, computed=False)
+    found = find_features(store, features.key, dataset.samples)
+    if found is None:
+        raise ModelError(f"features of model '{features.model.id}' vanished from the store; run again")
+    labels, start = _classes(dataset, store), 0
+    moments = ClassMoments(found.dimension, dataset.classes)
+    for batch in found:
+        moments.update(batch, labels[start : start + len(batch)])
+        start += len(batch)
+    with store.create("moments", key) as draft:
+        draft.table(MOMENTS_FILE, moments.to_table())
+        draft.meta |= {"model": features.model.id, "samples": start}
+    return Accumulated(model=features.model, key=key, computed=True)
+
+
+def score(spec: Spec, dataset: Prepared, moments: Accumulated, estimator: EstimatorSpec, labels: Sequence[Embedded]) -> Scored:
+    """Score a candidate by one estimator; what the data do not determine is a failure of this score alone."""
+    store = open_store(spec.store)
+    scorer = make_estimator(estimator.name, **estimator.settings)
+    embedded = labels if scorer.needs == "label embeddings" else []
+    key = score_key(moments, estimator, labels)
+    found = store.find("scores", key)
+    if found is None:
+        statistics = store.find("moments", moments.key)
+        if statistics is None:
+            raise ModelError(f"moments of model '{moments.model.id}' vanished from the store; run again")
+        started = time.perf_counter()
+        try:
+            value = _score(scorer, ClassMoments.from_table(statistics.table(MOMENTS_FILE)), embedded, dataset, store)
+        except EstimatorError as cause:
+            return Scored(model=moments.model, estimator=estimator, computed=True, failure=str(cause))
+        meta = {"score": value, "seconds": time.perf_counter() - started}
+        with store.create("scores", key) as draft:
+            draft.table("score.parquet", pa.table({name: [number] for name, number in meta.items()}))
+            draft.meta |= meta | {"model": moments.model.id, "estimator": estimator.id}
+        return Scored(model=moments.model, estimator=estimator, computed=True, **meta)
+    meta = {name: found.meta[name] for name in ("score", "seconds")}
+    return Scored(model=moments.model, estimator=estimator, computed=False, **meta)
+
+
+def _score(
+    scorer: Estimator, moments: ClassMoments, labels: Sequence[Embedded], dataset: Prepared, store: Store
+) -> float:
+    if not isinstance(scorer, MomentEstimator):
+        raise EstimatorError(f"estimator '{scorer.name}' reads samples, which a run does not give it; use it from Python")
+    embeddings = None
+    if labels:
+        counts = np.bincount(_classes(dataset, store), minlength=dataset.classes)
+        embeddings = common_width([read_label_embeddings(store, label.key) for label in labels], counts)
+    with warnings.catch_warnings():
+        # What a run says about too few samples it says once, for all models: see ranking.unreliable.
+        warnings.simplefilter("ignore", UnreliableScoreWarning)
+        value = scorer.fit_moments(moments, embeddings).score_
+    if not np.isfinite(value):
+        raise EstimatorError(f"estimator '{scorer.name}' gives {value}; the features may be constant")
+    return float(value)
+
+
+def moments_key(features: FeaturesKey) -> dict[str, Any]:
+    """Return what determines the moments of a candidate's features; the dataset's labels are in their key."""
+    return {"stage": "moments", "version": MOMENTS_VERSION, "features": address(features)}
+
+
+def _classes(dataset: Prepared, store: Store) -> np.ndarray:
+    return dataset.read_samples(store)["label"].to_numpy()
+
+
+def score_key(moments: Accumulated, estimator: EstimatorSpec, labels: Sequence[Embedded]) -> dict[str, Any]:
+    """Return what determines a score."""
+    embedded = labels if make_estimator(estimator.name, **estimator.settings).needs == "label embeddings" else []
+    return {
+        "stage": "score",
+        "version": SCORE_VERSION,
+        "moments": address(moments.key),
+        "labels": [address(label.key) for label in embedded],
+        "estimator": {"name": estimator.name, **estimator.settings},
+    }
+
+
+def passes(resolved: Sequence[Resolved]) -> list[list[Resolved]]:
+    """Group candidates that are extracted together: see `emms.models.extraction`."""
+    by_id = {r.model.id: r for r in resolved}
+    planned = plan_passes([Member(candidate(r.model), r.key) for r in resolved])
+    return [[by_id[member.id] for member in members] for members in planned]
+
+
+def _encoder(spec: Spec, encoder: EncoderSpec) -> LabelEncoder:
+    return ENCODERS.get(encoder.source)(encoder.name, encoder.pooling)

@@ -1,0 +1,67 @@
+"""Progress in a terminal or a notebook: the stage, and a bar with images per second for each model."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import ProgressColumn
+from rich.text import Text
+
+
+class Terminal:
+    """Shows progress while it is entered as a context.
+
+    >>> with Terminal() as terminal:
+    ...     emms.rank("spec.yaml", progress=terminal)
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def stage(self, name: str) -> None:
+        """Say which stage begins."""
+        if self.console.is_terminal:
+            return
+        self.console.print(f"{name} …", markup=False, highlight=False)
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Move the bar of a model or of the dataset."""
+        if what not in self._bars:
+            self._bars[what] = self._progress.add_task(what, total=total, completed=done)
+        self._progress.update(self._bars[what], completed=done, total=total)
+        if done == total and not self.console.is_terminal:
+            self.console.print(f"  {what}: {total:,} samples", markup=False, highlight=False)
+
+    def failed(self, what: str, reason: str) -> None:
+        """Say that a model is left out, and why."""
+        if what in self._bars:
+            self._progress.stop_task(self._bars[what])
+        self.console.print(f"left out: {reason}", style="red", markup=False, highlight=False)
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")

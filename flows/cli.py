@@ -1,0 +1,247 @@
+"""The command line: `emms`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+# Before anything imports Prefect, which reads its settings once. What the user has set stays.
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+# The temporary server migrates a database when it starts for the first time, which can take longer than 20 seconds.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+os.environ.setdefault("PREFECT_RESULTS_DEFAULT_SERIALIZER", "json")
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from emms.errors import EMMSError
+
+BAD_INPUT = 2
+"""Exit code when nothing was ranked because of what was asked for."""
+SOME_FAILED = 1
+"""Exit code when there is a ranking, but a candidate is missing from it."""
+
+app = typer.Typer(
+    name="emms",
+    help="Rank pre-trained networks for your dataset without fine-tuning them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out, err = Console(), Console(stderr=True)
+
+Store = Annotated[str | None, typer.Option(help="Folder or fsspec URL where artifacts are kept.")]
+Output = Annotated[Path | None, typer.Option(help="Folder that receives the results.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log, and tracebacks.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"emms {version('emms')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it, and end.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def rank(
+    spec: Annotated[Path | None, typer.Argument(help="A YAML file: see the README.", show_default=False)] = None,
+    images: Annotated[Path | None, typer.Option(help="Without a file: a folder of class folders of images.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Without a file: SOURCE:NAME; give it several times.")] = None,
+    label_encoder: Annotated[list[str] | None, typer.Option(help="SOURCE:NAME or a folder; may be repeated.")] = None,
+    estimator: Annotated[list[str] | None, typer.Option(help="The first one orders the ranking.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use a stratified subsample of so many samples.")] = None,
+    store: Store = None,
+    output: Output = None,
+    device: Device = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed, and compute nothing.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Rank the candidate networks of SPEC, or those given by --model on the images in --images."""
+    from emms.spec_file import load_spec
+
+    given: dict[str, Any] = {
+        "models": model,
+        "label_encoders": label_encoder,
+        "estimators": estimator,
+        "limit": limit,
+        "store": store,
+        "output": None if output is None else str(output),
+        "device": device,
+    }
+    if images is not None:
+        given["dataset"] = {"format": "imagefolder", "path": str(images)}
+    overrides = {key: value for key, value in given.items() if value}
+    if spec is None and (images is None or not model):
+        raise EMMSError("there is nothing to rank: give a SPEC.yaml, or --images DIR and --model SOURCE:NAME")
+    loaded = load_spec({} if spec is None else spec, **overrides)
+    if dry_run:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub's client: a dry run downloads nothing
+        _show_plan(loaded)
+    else:
+        _run(loaded, verbose)
+
+
+@app.command()
+def demo(
+    store: Store = "./artifacts",
+    output: Output = Path("./runs/demo"),
+    device: Device = "auto",
+    verbose: Verbose = False,
+) -> None:
+    """Rank nine real candidates, controls among them, on scikit-learn's digits; nothing is downloaded."""
+    from flows.demo import demo_spec
+
+    _run(demo_spec(store or "./artifacts", output or Path("./runs/demo"), device or "auto"), verbose)
+    out.print(
+        "\nTo rank networks for your own images, one folder a class:\n"
+        "  emms rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
+        highlight=False,
+    )
+
+
+@app.command()
+def evaluate(
+    scores: Annotated[Path, typer.Option(help="CSV or Parquet: model, score, and dataset and estimator if several.")],
+    truth: Annotated[Path, typer.Option(help="CSV or Parquet: model, value, and dataset if several.")],
+    output: Annotated[Path | None, typer.Option(help="CSV file that receives the table.")] = None,
+) -> None:
+    """Say how well scores agree with the truth, for each dataset and estimator."""
+    from emms.evaluation import evaluate_csv
+
+    table = evaluate_csv(scores, truth)
+    if output is not None:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            table.write_csv(output)
+        except OSError as cause:
+            raise EMMSError(f"'{output}' cannot be written: {cause.strerror}; name another file") from cause
+    shown = Table(header_style="bold")
+    for name in table.columns:
+        shown.add_column(name, justify="right" if table[name].dtype.is_numeric() else "left", overflow="fold")
+    for row in table.iter_rows():
+        shown.add_row(*("" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+    out.print(shown)
+
+
+@app.command()
+def models(
+    pattern: Annotated[str, typer.Argument(help="Names to list, such as 'resnet*' or 'timm:vit_*'.")] = "*",
+) -> None:
+    """List the networks that can be ranked, with feature dimension and parameters; no weights are downloaded."""
+    from emms.models import SOURCES, candidate
+    from emms.spec import ModelSpec
+
+    source, colon, name = pattern.rpartition(":")
+    found = [(s, n) for s, family in SOURCES if not colon or s == source for n in family.names(name)]
+    if not found:
+        raise EMMSError(f"no model matches '{pattern}'; patterns are as in a shell: '*resnet*'")
+    if len(found) > MEASURED:
+        for s, n in found:
+            out.print(f"{s}:{n}", highlight=False)
+        err.print(f"{len(found):,} names; a pattern that {MEASURED} or fewer match shows their sizes", highlight=False)
+        return
+    table = Table("model", header_style="bold")
+    table.add_column("features", justify="right")
+    table.add_column("M params", justify="right")
+    for s, n in err_track(found):
+        features, parameters = candidate(ModelSpec(source=s, name=n)).size()
+        table.add_row(f"{s}:{n}", f"{features:,}", f"{parameters / 1e6:.1f}")
+    out.print(table)
+
+
+MEASURED = 200
+"""Models that `emms models` lists with their sizes: each has to be built, without weights, in a tenth of a second."""
+
+
+@app.command()
+def estimators() -> None:
+    """List the transferability estimators: what they need, what they read, what they cost, and their papers."""
+    from emms.estimators import ESTIMATORS
+
+    table = Table("name", "measures", "needs", "reads", "cost beside one pass", "paper", header_style="bold")
+    for name, estimator in ESTIMATORS:
+        table.add_row(name, estimator.summary, estimator.needs, estimator.reads, estimator.cost, estimator.paper)
+    out.print(table)
+
+
+def err_track(items: list[Any]) -> Any:
+    """Show a bar on stderr while going through a list."""
+    from rich.progress import track
+
+    return track(items, description="measuring", console=err, transient=True)
+
+
+def _show_plan(spec: Any) -> None:
+    from emms.plan import plan
+
+    table = Table("stage", "of", "state", header_style="bold")
+    for step in plan(spec):
+        table.add_row(step.stage, step.what, step.state)
+    out.print(table)
+
+
+def _run(spec: Any, verbose: bool) -> None:
+    """Run the flow; show its progress, its table, and where things lie."""
+    if not verbose:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        logging.getLogger("timm").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore")
+    err.print("starting …", style="dim")
+    from emms.checks import check_models, check_run
+    from emms.pipeline import describe_run
+    from emms.progress import listener
+    from emms.ranking import build_ranking
+    from emms.terminal import Terminal
+
+    check_run(spec)
+    check_models(spec)
+    from flows.rank import rank as flow
+
+    with Terminal(err) as terminal:
+        listener.set(terminal)
+        outcome = flow(spec, return_state=True).result()
+    ranking = build_ranking(
+        spec, outcome.dataset, outcome.extracted, outcome.scored, outcome.failed, describe_run(spec, outcome)
+    )
+    out.print(ranking.table())
+    if ranking.evaluation is not None:
+        out.print(f"weighted Kendall tau with the truth: {ranking.evaluation['weighted_kendall_tau'][0]:.3f}")
+    for warning in ranking.warnings:
+        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+    for reason in ranking.failed.values():
+        err.print(f"not ranked: {reason}", style="red", markup=False, highlight=False)
+    out.print(f"results    {spec.output}/ranking.csv, scores.parquet, run.json", highlight=False)
+    out.print(f"artifacts  {spec.store}", highlight=False)
+    if ranking.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def main() -> None:
+    """Run the command; what the user can mend is one message and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except EMMSError as fault:
+        err.print(f"error: {fault}", style="red", markup=False, highlight=False)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        err.print("stopped; what was computed is in the store, and the same command goes on from there")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""The dataset, listed, selected and verified."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from emms import stages
+from emms.datasets.prepare import Prepared
+from emms.spec import Spec
+from tasks.policies import RESULTS, RETRIES
+
+
+@task(task_run_name="prepare {spec.dataset.name}", timeout_seconds=6 * 3600, **RETRIES, **RESULTS)
+def prepare_dataset(spec: Spec) -> Prepared:
+    """List, select and verify the samples; never cached by Prefect, since only a look tells whether a file changed."""
+    return stages.prepare_dataset(spec)

@@ -1,0 +1,17 @@
+"""The labels, embedded."""
+
+from __future__ import annotations
+
+
+from prefect import task
+
+from emms import stages
+from emms.datasets.prepare import Prepared
+from emms.spec import EncoderSpec, Spec
+from tasks.policies import RESULTS, RETRIES
+
+
+@task(task_run_name="embed labels by {encoder.id}", tags=["emms-embed"], timeout_seconds=6 * 3600, **RETRIES, **RESULTS)
+def embed_labels(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> stages.Embedded:
+    """Embed the labels' texts with one encoder."""
+    return stages.embed_label_texts(spec, encoder, dataset)

@@ -1,0 +1,31 @@
+"""The results, written, and shown in Prefect's UI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from emms.pipeline import Outcome, finish
+from emms.ranking import Ranking
+from emms.spec import Spec
+from tasks.policies import RETRIES
+
+
+@task(task_run_name="rank {spec.dataset.name}", timeout_seconds=3600, persist_result=False, **RETRIES)
+def write_results(spec: Spec, outcome: Outcome) -> Ranking:
+    """Order the candidates, evaluate the order where truth is known, and write both to the output folder."""
+    ranking = finish(spec, outcome)
+    create_table_artifact(_rows(ranking.frame), key="emms-ranking", description=f"Candidates for {spec.dataset.name}")
+    if ranking.evaluation is not None:
+        create_table_artifact(_rows(ranking.evaluation), key="emms-evaluation", description="Agreement with the truth")
+    notes = [*(f"not ranked: {reason}" for reason in ranking.failed.values()), *ranking.warnings]
+    if notes:
+        create_markdown_artifact("\n".join(f"- {note}" for note in notes), key="emms-notes")
+    return ranking
+
+
+def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    return frame.to_dicts()
