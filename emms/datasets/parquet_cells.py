@@ -30,11 +30,12 @@ def open_column(path: str) -> pq.ParquetFile:
 def stream_cells(file: pq.ParquetFile, column: str, first_group: int = 0) -> Iterator[bytes | None]:
     """Yield the cells of a column of bytes, or of structs with a field `bytes`, from a row group to the file's end."""
     is_struct = file.schema_arrow.field(column).type.num_fields > 0
-    groups = list(range(first_group, file.num_row_groups))
     leaf = f"{column}.bytes" if is_struct else column
-    for batch in file.iter_batches(_BATCH, groups, [leaf], use_threads=False):
-        cells = batch.column(0)
-        yield from (cells.field(0) if is_struct else cells).to_pylist()
+    for group in range(first_group, file.num_row_groups):
+        # One group at a time: a batch across two of them would be lost whole if the second is damaged.
+        for batch in file.iter_batches(_BATCH, [group], [leaf], use_threads=False):
+            cells = batch.column(0)
+            yield from (cells.field(0) if is_struct else cells).to_pylist()
 
 
 class ImageColumn:

@@ -1,0 +1,227 @@
+"""Parquet files with images in them, as Hugging Face datasets and as data frames are written."""
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from emms.datasets.parquet import ParquetImages
+from emms.errors import BadSampleError, DatasetError
+
+CELL = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def png(value):
+    file = io.BytesIO()
+    Image.new("RGB", (3, 3), (value, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+PNGS = [png(value) for value in range(6)]
+
+
+def write(path, images=None, labels=("b", "a", "b", "a", "b", "a"), metadata=None, **options):
+    images = pa.array(PNGS) if images is None else images
+    table = pa.table({"image": images, "label": pa.array(labels) if isinstance(labels, tuple) else labels})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.replace_schema_metadata(metadata), path, **options)
+    return ParquetImages(path=path)
+
+
+def class_label(names):
+    features = {"label": {"names": names, "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+    return {"huggingface": json.dumps({"info": {"features": features}})}
+
+
+def reds(dataset):
+    """The first pixel's red of every sample: our test images differ by it."""
+    return [dataset.load(record).image.getpixel((0, 0))[0] for record in dataset.listing().samples.to_dicts()]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "data" / "train.parquet"
+
+
+def test_bytes_and_strings(file):
+    dataset = write(file)
+    listing = dataset.listing()
+    assert listing.labels == ["a", "b"]
+    assert listing.samples["label"].to_list() == [1, 0, 1, 0, 1, 0]
+    assert listing.samples.row(2) == ("train.parquet:2", 1, str(file), 2)
+    assert reds(dataset) == [0, 1, 2, 3, 4, 5]
+    assert dataset.title() == "train"
+
+
+@pytest.mark.parametrize("kind", [pa.large_binary(), pa.binary_view()])
+def test_other_kinds_of_bytes(file, kind):
+    assert reds(write(file, pa.array(PNGS, kind))) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())])
+def test_other_kinds_of_strings(file, kind):
+    labels = pa.array(["b", "a", "b", "a", "b", "a"]).cast(kind)
+    assert write(file, labels=labels).listing().labels == ["a", "b"]
+
+
+def test_a_polars_frame(file):
+    file.parent.mkdir()
+    pl.DataFrame({"picture": PNGS, "kind": pl.Series(list("xyxyxy"), dtype=pl.Categorical)}).write_parquet(file)
+    dataset = ParquetImages(path=file, image_column="picture", label_column="kind")
+    assert dataset.listing().labels == ["x", "y"]
+    assert reds(dataset) == [0, 1, 2, 3, 4, 5]
+
+
+def test_hugging_face_images_and_class_names(file):
+    images = pa.array([{"bytes": data, "path": "gone.png"} for data in PNGS], CELL)
+    dataset = write(file, images, (2, 0, 2, 0, 2, 0), class_label(["zebra", "unused", "ant"]), row_group_size=4)
+    listing = dataset.listing()
+    assert listing.labels == ["zebra", "ant"]  # in the order of the numbers; nothing is a zebu
+    assert listing.samples["label"].to_list() == [1, 0, 1, 0, 1, 0]
+    assert reds(dataset) == [0, 1, 2, 3, 4, 5]
+
+
+def test_integers_are_named_by_the_setting_or_by_themselves(file):
+    write(file, labels=(10, 9, 10, 9, 10, 9), metadata={"huggingface": "{}"})
+    assert ParquetImages(path=file).listing().labels == ["9", "10"]
+    names = [f"class {i}" for i in range(11)]
+    assert ParquetImages(path=file, class_names=names).listing().labels == ["class 9", "class 10"]
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_paths_beside_bytes(file, statistics):
+    images = [{"bytes": data, "path": None} for data in PNGS]
+    images[1] = {"bytes": None, "path": "images/one.png"}
+    images[3] = {"bytes": None, "path": "../three.png"}
+    (file.parent / "images").mkdir(parents=True)
+    (file.parent / "images" / "one.png").write_bytes(png(101))
+    (file.parent.parent / "three.png").write_bytes(png(103))
+    dataset = write(file, pa.array(images, CELL), write_statistics=statistics)
+    assert reds(dataset) == [0, 101, 2, 103, 4, 5]
+    assert dataset.listing().samples["path"][3] == str(file.parent.parent / "three.png")
+
+
+def test_paths(file):
+    dataset = write(file, pa.array([f"{i}.png" for i in range(5)] + [None]))
+    for i, data in enumerate(PNGS[:4]):
+        (file.parent / f"{i}.png").write_bytes(data)
+    records = dataset.listing().samples.to_dicts()
+    assert dataset.load(records[3]).image.getpixel((0, 0)) == (3, 0, 0)
+    with pytest.raises(BadSampleError, match="No such file"):
+        dataset.load(records[4])
+    with pytest.raises(BadSampleError, match="null in column 'image', row 5"):
+        dataset.load(records[5])
+
+
+def test_a_folder_of_files(file):
+    write(file, row_group_size=2)
+    write(file.with_name("test.parquet"), pa.array(PNGS[::-1]))
+    (file.parent / "README.md").touch()
+    (file.parent / ".part.parquet").touch()
+    dataset = ParquetImages(path=file.parent)
+    assert dataset.listing().samples["id"][5:7].to_list() == ["test.parquet:5", "train.parquet:0"]
+    assert reds(dataset) == [5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5]
+    assert dataset.title() == "data"
+
+
+@pytest.mark.parametrize("group", [1, 7, 100, 1000])
+def test_any_order_from_many_threads(file, group):
+    images = [png(i % 256) for i in range(500)]
+    dataset = write(file, pa.array(images), tuple("ab" * 250), row_group_size=group, data_page_size=1000)
+    records = dataset.listing().samples.to_dicts()
+    order = np.random.default_rng(0).permutation(500)
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda i: dataset.load(records[i]).image.getpixel((0, 0))[0], order))
+    assert read == [i % 256 for i in order]
+
+
+def test_a_file_that_changes_is_read_again(file):
+    dataset = write(file)
+    assert reds(dataset) == [0, 1, 2, 3, 4, 5]
+    write(file, pa.array(PNGS[::-1]))
+    assert reds(dataset) == [5, 4, 3, 2, 1, 0]
+
+
+def test_bad_cells(file):
+    dataset = write(file, pa.array([*PNGS[:3], None, b"", b"nonsense"]))
+    records = dataset.listing().samples.to_dicts()
+    for row, message in ((3, "null"), (4, "empty"), (5, "not an image")):
+        with pytest.raises(BadSampleError, match=message):
+            dataset.load(records[row])
+
+
+def test_a_damaged_page_spoils_its_own_row_group_only(file):
+    dataset = write(file, row_group_size=2, compression="zstd", use_dictionary=False)
+    column = pq.ParquetFile(file).metadata.row_group(1).column(0)
+    data = bytearray(file.read_bytes())
+    for i in range(column.data_page_offset, column.data_page_offset + column.total_compressed_size):
+        data[i] ^= 0xA5
+    file.write_bytes(data)
+    for _ in range(2):
+        outcome = []
+        for record in dataset.listing().samples.to_dicts():
+            try:
+                outcome.append(dataset.load(record).image.getpixel((0, 0))[0])
+            except BadSampleError as bad:
+                outcome.append("restore the file" in str(bad))
+        assert outcome == [0, 1, True, True, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "message"),
+    [
+        (("a", None, "b", "a", "a", "a"), {}, "column 'label' of '.*' has null in row 1; give it a label"),
+        ((0, 1, 2, 1, 1, -1), {"class_names": ["x", "y", "z"]}, "has -1 in row 5; but there are 3 class names"),
+        ((0, 1, 2, 1, 1, 1), {"class_names": ["x", "y"]}, "has 2 in row 2; but there are 2 class names"),
+        (("a", "b") * 3, {"class_names": ["x", "y"]}, "says its labels in words; remove `class_names:`"),
+        ((0.5, 1.0) * 3, {}, "column 'label' of '.*' has type double; labels are strings or integers"),
+        ((0, 1) * 3, {"label_column": "lable"}, "no column 'lable'; did you mean 'label'.*`label_column:`"),
+        ((0, 1) * 3, {"image_column": "img"}, r"no column 'img'.*its columns: image, label.*`image_column:`"),
+        ((0, 1) * 3, {"image_column": "label"}, "column 'label' of '.*' has type int64; images are bytes"),
+    ],
+)
+def test_columns_that_cannot_be_used(file, labels, settings, message):
+    write(file, labels=labels)
+    with pytest.raises(DatasetError, match=message):
+        ParquetImages(path=file, **settings).listing()
+
+
+def test_integers_too_large_for_a_label(file):
+    with pytest.raises(DatasetError, match="cannot be read"):
+        write(file, labels=pa.array([2**64 - 1, 0, 1, 0, 1, 0], pa.uint64())).listing()
+
+
+def test_a_column_that_is_there_twice(file):
+    file.parent.mkdir()
+    pq.write_table(pa.table([pa.array(PNGS)] * 2 + [pa.array(list("ababab"))], ["image", "image", "label"]), file)
+    with pytest.raises(DatasetError, match="more than one column 'image'"):
+        ParquetImages(path=file).listing()
+
+
+def test_no_rows(file):
+    listing = write(file, pa.array([], pa.binary()), pa.array([], pa.string())).listing()
+    assert len(listing.samples) == 0
+
+
+def test_files_that_disagree(file):
+    write(file)
+    write(file.with_name("other.parquet"), labels=(0, 1) * 3)
+    with pytest.raises(DatasetError, match=r"train.parquet' has other class names or another type than"):
+        ParquetImages(path=file.parent).listing()
+
+
+def test_no_parquet(tmp_path):
+    with pytest.raises(DatasetError, match=r"nowhere' does not exist"):
+        ParquetImages(path=tmp_path / "nowhere").listing()
+    with pytest.raises(DatasetError, match=r"has no \*\.parquet file"):
+        ParquetImages(path=tmp_path).listing()
+    for content in (b"", b"PAR1 or not"):
+        (tmp_path / "x.parquet").write_bytes(content)
+        with pytest.raises(DatasetError, match="cannot be read as Parquet"):
+            ParquetImages(path=tmp_path).listing()
