@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import; only `encode
 
 VERSION = 1
 BATCH = 64
+_UNLIMITED = 2**30  # tokenizers without a limit say 1e30, which is no machine integer
 
 # In the order in which transformers looks for them; safetensors first.
 _WEIGHTS = [
@@ -72,6 +73,7 @@ class TextEncoder(LabelEncoder):
             recipe.max_length,
             tokenizer.model_max_length,
             getattr(network.config, "max_position_embeddings", None),
+            _UNLIMITED,
         ]
         with self._explained("cannot read the texts"):
             tokens = tokenizer(

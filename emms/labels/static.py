@@ -1,0 +1,100 @@
+"""Label embeddings from static word vectors such as GloVe: one vector a word, whatever stands around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from emms.errors import LabelEncoderError
+from emms.labels.base import LabelEncoder
+
+VERSION = 1
+
+
+class StaticVectors(LabelEncoder):
+    """The mean of the vectors of a text's known words.
+
+    `matrix` is a .npy file of (words, D2) floats, read where needed and never whole; `index` a Parquet file whose first
+    column holds the words, in the order of the rows and in lower case.
+    """
+
+    def __init__(self, name: str, matrix: Path, index: Path, pooling: str = "auto") -> None:
+        super().__init__(name, pooling)
+        self._matrix, self._index = matrix, index
+
+    def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
+        """Return the digests of both files; see `LabelEncoder.reference`."""
+        try:
+            matrix, index = digests([str(self._matrix), str(self._index)])
+        except OSError as cause:
+            raise self._unreadable(cause) from cause
+        return {"encoder": "static vectors", "version": VERSION, "files": {"matrix": matrix, "index": index}}
+
+    def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
+        """Return the embeddings, (len(texts), D2) float32.
+
+        Raises LabelEncoderError when nothing that a text says is known, when all that is known of it is what every
+        text says (the words of a template), or when two texts come out the same.
+        """
+        words = [words_of(text) for text in texts]
+        vectors = self._vectors({word for own in words for word in own})
+        self._check_known(texts, words, vectors)
+        # In alphabetical order, so that texts of the same words have the same sum to the last bit.
+        means = [np.mean([vectors[word] for word in sorted(own) if word in vectors], axis=0) for own in words]
+        embeddings = np.array(means, dtype=np.float32)
+        self._check_different(texts, words, vectors, embeddings)
+        return embeddings
+
+    def _vectors(self, wanted: set[str]) -> dict[str, np.ndarray]:
+        """Return the vectors of those of the words that are known, in float64."""
+        try:
+            matrix = np.load(self._matrix, mmap_mode="r", allow_pickle=False)
+            index = pl.read_parquet(self._index, columns=[0]).to_series()
+            rows = index.is_in(list(wanted)).arg_true()
+        except (OSError, ValueError, pl.exceptions.PolarsError) as cause:
+            raise self._unreadable(cause) from cause
+        if matrix.ndim != 2 or len(matrix) != len(index) or matrix.dtype.kind != "f":
+            raise self._unreadable(f"{len(index)} words do not match a matrix of shape {matrix.shape}, {matrix.dtype}")
+        return dict(zip(index[rows], np.asarray(matrix[rows.to_numpy()], dtype=np.float64), strict=True))
+
+    def _check_known(self, texts: Sequence[str], words: list[list[str]], vectors: dict[str, np.ndarray]) -> None:
+        # What all texts have in common, such as the words of a template, tells none from another: a text of which
+        # nothing else is known would be given the template's meaning.
+        common = set.intersection(*map(set, words)) if len(set(texts)) > 1 else set()
+        for text, own in zip(texts, words, strict=True):
+            telling = set(own) - common or set(own)
+            if not vectors.keys() & telling:
+                unknown = ", ".join(sorted(telling)) or "it has no words"
+                raise LabelEncoderError(
+                    f"label encoder '{self.name}' knows no word of what '{text}' says (unknown: {unknown}); "
+                    f"name the class otherwise or use another label encoder"
+                )
+
+    def _check_different(
+        self, texts: Sequence[str], words: list[list[str]], vectors: dict[str, np.ndarray], embeddings: np.ndarray
+    ) -> None:
+        first: dict[bytes, int] = {}
+        for i, text in enumerate(texts):
+            j = first.setdefault(embeddings[i].tobytes(), i)
+            if texts[j] != text:
+                unknown = ", ".join(sorted({*words[i], *words[j]} - vectors.keys())) or "none, but order does not count"
+                raise LabelEncoderError(
+                    f"label encoder '{self.name}' cannot tell '{texts[j]}' from '{text}' (unknown words: {unknown}); "
+                    f"name one of the classes otherwise or use another label encoder"
+                )
+
+    def _unreadable(self, cause: object) -> LabelEncoderError:
+        return LabelEncoderError(
+            f"label encoder '{self.name}' cannot be read from {self._matrix} and {self._index}: {cause}; "
+            f"install it anew"
+        )
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in lower case: runs of letters and digits."""
+    return re.findall(r"[^\W_]+", text.lower())

@@ -1,0 +1,103 @@
+"""Label embeddings in the store."""
+
+import numpy as np
+import pytest
+
+from emms.errors import LabelEncoderError, StoreError
+from emms.labels.base import LabelEncoder
+from emms.labels.embed import embed_labels, labels_key, read_label_embeddings
+from emms.store import Store
+
+TEXTS = ["a photo of a cat", "a photo of a dog"]
+
+
+class Letters(LabelEncoder):
+    """How often each of the letters of `name` stands in a text; counts how often it was asked."""
+
+    asked = 0
+
+    def reference(self, digests):
+        return {"letters": self.name}
+
+    def encode(self, texts, device="cpu"):
+        self.asked += 1
+        return np.array([[text.count(letter) for letter in self.name] for text in texts], dtype=np.float32)
+
+
+class Broken(Letters):
+    def __init__(self, embeddings):
+        super().__init__("broken")
+        self.embeddings = embeddings
+
+    def encode(self, texts, device="cpu"):
+        return np.array(self.embeddings)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path))
+
+
+def test_embeddings_are_computed_once_and_read_back(store):
+    encoder = Letters("acd")
+    key = labels_key(encoder, TEXTS, store)
+    assert embed_labels(encoder, TEXTS, store, key)
+    assert not embed_labels(encoder, TEXTS, store, key)
+    assert encoder.asked == 1
+    embeddings = read_label_embeddings(store, key)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_array_equal(embeddings, encoder.encode(TEXTS))
+    assert not embeddings.flags.owndata
+
+
+def test_the_table_says_which_text_is_which(store):
+    key = labels_key(Letters("acd"), TEXTS, store)
+    embed_labels(Letters("acd"), TEXTS, store, key)
+    table = store.find("labels", key).table("label_embeddings.parquet")
+    assert table["text"].to_pylist() == TEXTS
+    assert str(table["embedding"].type).startswith("fixed_size_list")
+    assert table["embedding"][1].as_py() == [2.0, 0.0, 1.0]
+
+
+def test_the_key_is_that_of_encoder_and_texts_in_their_order(store):
+    key = labels_key(Letters("acd"), TEXTS, store)
+    assert labels_key(Letters("acd"), list(TEXTS), store) == key
+    assert labels_key(Letters("acg"), TEXTS, store) != key
+    assert labels_key(Letters("acd"), TEXTS[::-1], store) != key
+    assert labels_key(Letters("acd"), ["".join(TEXTS)], store) != key
+
+
+def test_the_key_tells_what_is_there_without_encoding(store):
+    encoder = Letters("acd")
+    assert store.find("labels", labels_key(encoder, TEXTS, store)) is None
+    assert encoder.asked == 0
+
+
+def test_a_flipped_byte_is_computed_again(store, tmp_path):
+    encoder = Letters("acd")
+    key = labels_key(encoder, TEXTS, store)
+    embed_labels(encoder, TEXTS, store, key)
+    (file,) = tmp_path.rglob("label_embeddings.parquet")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    fresh = Store(str(tmp_path))
+    with pytest.raises(StoreError, match="not in store"):
+        read_label_embeddings(fresh, key)
+    assert embed_labels(encoder, TEXTS, fresh, key)
+    np.testing.assert_array_equal(read_label_embeddings(fresh, key), encoder.encode(TEXTS))
+
+
+def test_a_text_without_a_finite_embedding_is_named(store):
+    encoder = Broken([[1.0, 2.0], [np.nan, 1.0]])
+    key = labels_key(encoder, TEXTS, store)
+    with pytest.raises(LabelEncoderError, match="nan or infinity for 1 of 2 texts, the first 'a photo of a dog'"):
+        embed_labels(encoder, TEXTS, store, key)
+    assert store.find("labels", key) is None
+
+
+@pytest.mark.parametrize("embeddings", [[[1.0, 2.0]], [1.0, 2.0]])
+def test_an_encoder_that_gives_another_number_of_rows_is_refused(store, embeddings):
+    encoder = Broken(embeddings)
+    with pytest.raises(LabelEncoderError, match="for 2 texts"):
+        embed_labels(encoder, TEXTS, store, labels_key(encoder, TEXTS, store))

@@ -1,0 +1,96 @@
+"""Label embeddings of different width, brought to a common one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+
+from emms.errors import LabelEncoderError
+from emms.labels.width import common_width
+
+
+def embeddings(texts, *widths, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(texts, width)).astype(np.float32) for width in widths]
+
+
+def test_equal_widths_stay_as_they_are():
+    first, second = embeddings(4, 7, 7)
+    mixed = common_width([first, second], np.array([1, 2, 3, 4]))
+    assert mixed.shape == (4, 7, 2)
+    np.testing.assert_array_equal(mixed[:, :, 0], first)
+    np.testing.assert_array_equal(mixed[:, :, 1], second)
+
+
+def test_a_single_encoder_stays_as_it_is():
+    (only,) = embeddings(4, 7)
+    np.testing.assert_array_equal(common_width([only], np.ones(4)), only[:, :, None])
+
+
+def test_wider_ones_are_reduced_to_the_components_of_the_samples():
+    wide, narrow = embeddings(12, 9, 4)
+    counts = np.arange(1, 13)
+    mixed = common_width([wide, narrow], counts)
+    assert mixed.shape == (12, 4, 2)
+    np.testing.assert_array_equal(mixed[:, :, 1], narrow)
+    samples = np.repeat(wide, counts, axis=0).astype(np.float64)
+    pca = PCA(n_components=4, svd_solver="full").fit(samples)
+    expected = pca.transform(wide)
+    signs = np.sign((expected * mixed[:, :, 0]).sum(axis=0))
+    np.testing.assert_allclose(mixed[:, :, 0], expected * signs, atol=1e-5)
+
+
+def test_with_few_texts_no_encoder_keeps_more_directions_than_another():
+    counts = np.full(5, 10)
+    mixed = common_width(embeddings(5, 384, 50, 50), counts)
+    assert mixed.shape == (5, 4, 3)
+    for k in range(3):
+        samples = np.repeat(mixed[:, :, k], counts, axis=0)
+        covariance = np.cov(samples, rowvar=False)
+        assert (np.diag(covariance) > 0.1).all()
+        np.testing.assert_allclose(covariance - np.diag(np.diag(covariance)), 0, atol=1e-4)
+
+
+def test_a_direction_in_which_the_texts_do_not_vary_is_none():
+    wide, narrow = embeddings(8, 6, 5)
+    wide[:, 3:] = wide[:, :3]
+    assert common_width([wide, narrow], np.ones(8)).shape == (8, 3, 2)
+
+
+def test_a_text_without_samples_has_no_say():
+    wide, narrow = embeddings(9, 6, 2)
+    counts = np.array([3, 1, 4, 1, 5, 9, 2, 6, 0])
+    mixed = common_width([wide, narrow], counts)
+    np.testing.assert_allclose(mixed[:8], common_width([wide[:8], narrow[:8]], counts[:8]), atol=1e-6)
+    assert np.isfinite(mixed).all()
+
+
+def test_distances_between_texts_survive_where_all_components_are_kept():
+    wide, narrow = embeddings(4, 30, 20)
+    mixed = common_width([wide, narrow], np.array([5, 1, 1, 3]))
+    for k, original in enumerate([wide, narrow]):
+        for i in range(4):
+            np.testing.assert_allclose(
+                np.linalg.norm(mixed[i, :, k] - mixed[:, :, k], axis=1),
+                np.linalg.norm(original[i] - original, axis=1),
+                atol=1e-4,
+            )
+
+
+@given(seed=st.integers(0, 2**16), texts=st.integers(2, 8))
+def test_the_order_of_texts_does_not_matter_nor_the_unit_of_counts(seed, texts):
+    wide, narrow = embeddings(texts, 9, 3, seed=seed)
+    counts = np.random.default_rng(seed).integers(1, 9, size=texts)
+    order = np.random.default_rng(seed).permutation(texts)
+    mixed = common_width([wide, narrow], counts)
+    shuffled = common_width([wide[order], narrow[order]], counts[order] * 7)
+    gram, expected = [np.einsum("idk,jdk->ijk", m, m) for m in (shuffled, mixed[order])]
+    np.testing.assert_allclose(gram, expected, atol=1e-3)
+
+
+def test_an_encoder_that_tells_nothing_apart_is_an_error():
+    wide, narrow = embeddings(5, 6, 4)
+    wide[:] = wide[0]
+    with pytest.raises(LabelEncoderError, match="number 1 of 2 gives all labels the same embedding"):
+        common_width([wide, narrow], np.ones(5))
