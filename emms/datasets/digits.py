@@ -22,7 +22,7 @@ class Digits(Dataset):
 
     def listing(self) -> Listing:
         """List the digits in scikit-learn's order; all lie in one file of comma-separated values."""
-        path = str(files("sklearn.datasets.data").joinpath("digits.csv.gz"))
+        path = str(files("sklearn").joinpath("datasets", "data", "digits.csv.gz"))
         labels = _table(path)[:, -1]
         position = np.arange(len(labels))
         ids = [f"digit-{i:04}" for i in position]
