@@ -74,12 +74,11 @@ class LabelEmbeddingEstimator(MomentEstimator):
         each class, with y (N,), class indices from 0 to C - 1. A Z of two dimensions is K = 1.
         Raises EstimatorError for nan, infinity and shapes that do not match.
         """
-        moments, label_embeddings = accumulate(None, X, Z, y)
-        return self.fit_moments(moments, label_embeddings)
+        return self.fit_moments(*moments_of(X, Z, y))
 
 
-def accumulate(moments: Moments | None, X: Any, Z: Any, y: Any) -> tuple[Moments, np.ndarray | None]:
-    """Add a batch to `moments` (None to begin); return them and the label embeddings that go with class labels.
+def moments_of(X: Any, Z: Any, y: Any = None) -> tuple[Moments, np.ndarray | None]:
+    """Return the moments of samples, and the label embeddings that go with class labels.
 
     Arguments as in `LabelEmbeddingEstimator.fit`. Raises EstimatorError for what does not fit together.
     """
@@ -89,16 +88,9 @@ def accumulate(moments: Moments | None, X: Any, Z: Any, y: Any) -> tuple[Moments
             f"features must have shape (N, D1) and label embeddings (N, D2, K) or (C, D2, K), "
             f"not {X.shape} and {Z.shape}"
         )
-    begun = moments is not None
     if y is not None:
-        classes = moments if begun else ClassMoments(X.shape[1], len(Z))
-        if not isinstance(classes, ClassMoments):
-            raise EstimatorError("earlier batches came without class labels y; give them with each batch or with none")
-        return classes.update(X, y), Z
-    targets = moments if begun else TargetMoments(X.shape[1], Z.shape[1], Z.shape[2] if Z.ndim == 3 else 1)
-    if not isinstance(targets, TargetMoments):
-        raise EstimatorError("earlier batches came with class labels y; give them with each batch or with none")
-    return targets.update(X, Z), None
+        return ClassMoments(X.shape[1], len(Z)).update(X, y), Z
+    return TargetMoments(X.shape[1], *Z.shape[1:]).update(X, Z), None
 
 
 def warn_if_interpolating(moments: Moments) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from emms.errors import EstimatorError
-from emms.estimators.base import LabelEmbeddingEstimator, accumulate, warn_if_interpolating
+from emms.estimators.base import LabelEmbeddingEstimator, moments_of, warn_if_interpolating
 from emms.estimators.simplex import descend, minimise, project
 from emms.moments import Moments
 from emms.moments.base import EPSILON
@@ -71,7 +71,9 @@ class EMMS(LabelEmbeddingEstimator):
 
         Each call solves anew, O(D1^3); to take in many small batches, update moments and call `fit_moments` once.
         """
-        moments, label_embeddings = accumulate(getattr(self, "moments_", None), X, Z, y)
+        moments, label_embeddings = moments_of(X, Z, y)
+        if hasattr(self, "moments_"):
+            moments = self.moments_ + moments
         return self.fit_moments(moments, label_embeddings)
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:

@@ -23,36 +23,41 @@ def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray) -> np
     projected: (D1, m), V'X'y with V the moments' eigenvectors. squares: (m,), y'y. The model is y = X w + noise,
     w ~ N(0, 1 / alpha), noise ~ N(0, 1 / beta); alpha and beta maximise the evidence, found by MacKay's fixed-point
     iteration (You et al., 2022), all columns at once. Nothing is centred. As in the authors' release the determinant
-    runs over min(N, D1) singular values.
+    runs over min(N, D1) singular values. Raises EstimatorError when all features are zero.
     """
     N, D = moments.count, moments.n_features
-    eigenvalues = moments.eigen[0][::-1][: min(N, D), None]
-    projected = projected[::-1][: min(N, D)]
-    signal = eigenvalues > eigenvalues[0] * D * np.finfo(float).eps
-    sigma = np.where(signal, eigenvalues, 0)
-    z2 = np.where(signal, projected**2 / np.where(signal, sigma, 1), 0)  # of y, along each left singular vector
-    outside = np.maximum(squares - z2.sum(axis=0), 0)
+    values = moments.eigen[0]
+    if values[-1] <= 0:
+        raise EstimatorError("all features are zero, so there is no evidence to speak of; leave the network out")
+    largest = slice(max(D - N, 0), None)
+    signal = values[largest] > values[-1] * D * np.finfo(float).eps
+    sigma = np.where(signal, values[largest], 0)
+    # Squares of y's coordinates along the left singular vectors, (m, min(N, D1)): a row a column of labels.
+    z2 = np.ascontiguousarray(projected[largest].T)
+    z2 *= z2
+    z2 *= np.where(signal, 1 / np.where(signal, sigma, 1), 0)
+    outside = np.maximum(squares - z2.sum(axis=1), 0)
 
-    alpha, beta = np.ones(len(squares)), np.ones(len(squares))
-    result = np.zeros(len(squares))
-    active = np.arange(len(squares))
+    result = np.empty(len(squares))
+    active, ratio = np.arange(len(squares)), np.ones(len(squares))
     for iteration in range(_MAX_ITER):
-        z2_active, ratio = z2[:, active], alpha[active] / beta[active]
-        shrunk = 1 / (sigma + ratio)
-        gamma = (sigma * shrunk).sum(axis=0)
-        weights = (sigma * z2_active * shrunk**2).sum(axis=0)
-        residual = ratio**2 * (z2_active * shrunk**2).sum(axis=0) + outside[active]
-        a, b = gamma / (weights + _EPSILON), (N - gamma) / (residual + _EPSILON)
-        alpha[active], beta[active] = a, b
-        done = np.abs(a / b - ratio) <= _TOLERANCE * ratio
-        done |= iteration == _MAX_ITER - 1
-        a, b, which = a[done], b[done], active[done]
-        logdet = np.log(a + b * sigma).sum(axis=0)
-        fit = b * residual[done] + a * weights[done]
-        result[which] = (D * np.log(a) + N * np.log(b) - logdet - fit - N * np.log(2 * np.pi)) / (2 * N)
-        active = active[~done]
-        if not len(active):
+        shrunk = 1 / (sigma + ratio[:, None])
+        gamma = shrunk @ sigma
+        shrunk *= shrunk
+        shrunk *= z2
+        squared_weights = shrunk @ sigma
+        residual = ratio**2 * shrunk.sum(axis=1) + outside
+        alpha, beta = gamma / (squared_weights + _EPSILON), (N - gamma) / (residual + _EPSILON)
+        done = np.abs(alpha / beta - ratio) <= _TOLERANCE * ratio
+        if iteration == _MAX_ITER - 1:
+            done[:] = True
+        a, b = alpha[done], beta[done]
+        logdet = np.log(a[:, None] + b[:, None] * sigma).sum(axis=1)
+        fit = b * residual[done] + a * squared_weights[done]
+        result[active[done]] = (D * np.log(a) + N * np.log(b) - logdet - fit - N * np.log(2 * np.pi)) / (2 * N)
+        if done.all():
             break
+        active, ratio, z2, outside = active[~done], (alpha / beta)[~done], z2[~done], outside[~done]
     return result
 
 

@@ -142,11 +142,6 @@ class Moments(ABC):
     def _shape(self) -> dict[str, int]:
         """The constructor's arguments."""
 
-    def _blocks(self, n_samples: int, width: int) -> Iterator[slice]:
-        """Ranges of samples of which `width` float64 numbers each fit into a block."""
-        rows = max(64, _BLOCK_BYTES // (8 * width))
-        return (slice(i, min(i + rows, n_samples)) for i in range(0, n_samples, rows))
-
     def _absorb(self, block: np.ndarray, total: np.ndarray) -> float:
         """Take in samples (B + 1, D1) whose last row is free to write to; `total` is the sum of the others.
 
@@ -209,6 +204,18 @@ class Moments(ABC):
     @abstractmethod
     def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
         """Take back what `_columns` and `_small_arrays` gave; the small ones come flat."""
+
+
+def blocks(n_samples: int, width: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield ranges of B samples that cover all, each with room for B + 1 rows of `width` float64 numbers.
+
+    The room is the same each time: memory that is written to for the first time is slow.
+    """
+    size = max(64, _BLOCK_BYTES // (8 * width))
+    room = np.empty((min(size, n_samples) + 1, width))
+    for start in range(0, n_samples, size):
+        stop = min(start + size, n_samples)
+        yield slice(start, stop), room[: stop - start + 1]
 
 
 def check_finite(X: np.ndarray, total: np.ndarray) -> None:

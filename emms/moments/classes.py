@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from emms.errors import EstimatorError
-from emms.moments.base import EPSILON, LabelProducts, Moments, check_finite
+from emms.moments.base import EPSILON, LabelProducts, Moments, blocks, check_finite
 
 
 class ClassMoments(Moments):
@@ -41,8 +41,7 @@ class ClassMoments(Moments):
         if len(X) != len(y):
             raise EstimatorError(f"{len(X)} rows of features, but {len(y)} class labels; there must be one a row")
         self._forget()
-        for rows in self._blocks(len(X), self.n_features):
-            block = np.empty((rows.stop - rows.start + 1, self.n_features))
+        for rows, block in blocks(len(X), self.n_features):
             block[:-1] = X[rows]
             present, position = np.unique(y[rows], return_inverse=True)
             members = csr_array((np.ones(len(position)), (position, np.arange(len(position)))))

@@ -31,7 +31,8 @@ class ColumnSpace:
         varying = np.flatnonzero(squares > count * (CONSTANT * mean) ** 2)
         self._scale = 1 / np.sqrt(squares[varying])
         correlations = scatter if len(varying) == len(mean) else scatter[np.ix_(varying, varying)]
-        correlations = np.asfortranarray(correlations * self._scale * self._scale[:, None])
+        correlations = correlations * self._scale
+        correlations *= self._scale[:, None]
         self._factor, order = _factorise(correlations)
         self.columns: np.ndarray = varying[order]
         self._scale = self._scale[order]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg.blas import dgemm
 
 from emms.errors import EstimatorError
-from emms.moments.base import EPSILON, LabelProducts, Moments, check_finite
+from emms.moments.base import EPSILON, LabelProducts, Moments, blocks, check_finite
 
 
 class TargetMoments(Moments):
@@ -26,7 +26,7 @@ class TargetMoments(Moments):
         """Mean of the label embeddings, (K, D2)."""
         self.target_scatter = np.zeros((n_encoders, n_encoders, n_columns))
         """Per column, sums of products of two encoders' embeddings about their means, (K, K, D2)."""
-        self._cross = [np.zeros((n_features, n_columns), order="F") for _ in range(n_encoders)]
+        self._cross = np.zeros((n_features, n_encoders * n_columns), order="F")
 
     def update(self, X: Any, Z: Any) -> Self:
         """Take in a batch: X (B, D1) features, Z (B, D2, K) their label embeddings; (B, D2) is K = 1.
@@ -38,24 +38,26 @@ class TargetMoments(Moments):
             raise EstimatorError(f"{len(X)} rows of features, but {len(Z)} label embeddings; there must be one a row")
         self._forget()
         K, D2 = self.target_mean.shape
-        for rows in self._blocks(len(X), max(self.n_features, K * D2)):
-            size = rows.stop - rows.start
-            block, targets = np.empty((size + 1, self.n_features)), np.empty((K, size + 1, D2))
-            block[:-1], targets[:, :-1] = X[rows], np.moveaxis(Z[rows], 2, 0)
-            total, target_total = block[:-1].sum(axis=0), targets[:, :-1].sum(axis=1)
+        for rows, room in blocks(len(X), self.n_features + K * D2):
+            # BLAS wants each block in one piece, and reads a C-ordered one as its transpose.
+            size = len(room) - 1
+            flat = room.reshape(-1)
+            block = flat[: (size + 1) * self.n_features].reshape(size + 1, self.n_features)
+            targets = flat[block.size :].reshape(size + 1, K, D2)
+            block[:-1], targets[:-1] = X[rows], np.swapaxes(Z[rows], 1, 2)
+            total, target_total = block[:-1].sum(axis=0), targets[:-1].sum(axis=0)
             check_finite(X[rows], total)
             if not np.isfinite(target_total).all():
                 raise EstimatorError("label embeddings hold nan or infinity; use another label encoder")
-            factor = self._absorb(block, total)
             apart = target_total / size - self.target_mean
-            targets[:, :-1] -= (target_total / size)[:, None]
-            targets[:, -1] = factor * apart
+            targets[:-1] -= target_total / size
+            targets[-1] = self._absorb(block, total) * apart
             self.target_mean = self.target_mean + apart * (size / self.count)
             for j, k in combinations_with_replacement(range(K), 2):
-                self.target_scatter[j, k] += np.einsum("bd,bd->d", targets[j], targets[k])
+                self.target_scatter[j, k] += np.einsum("bd,bd->d", targets[:, j], targets[:, k])
                 self.target_scatter[k, j] = self.target_scatter[j, k]
-            for k in range(K):
-                self._cross[k] = dgemm(1.0, block.T, targets[k].T, beta=1.0, c=self._cross[k], trans_b=1, overwrite_c=1)
+            products = targets.reshape(size + 1, -1).T
+            self._cross = dgemm(1.0, block.T, products, beta=1.0, c=self._cross, trans_b=1, overwrite_c=1)
         return self
 
     def label_products(self, label_embeddings: np.ndarray | None = None) -> LabelProducts:
@@ -63,27 +65,28 @@ class TargetMoments(Moments):
         self._check_none(label_embeddings)
         scale = self._scale()
         total = np.einsum("jkd,jd,kd->jk", self.target_scatter, scale, scale)
-        half = np.stack([self.space.half(C * s).ravel("K") for C, s in zip(self._cross, scale, strict=True)])
+        half = (
+            self.space.half(self._cross * scale.ravel()).ravel("K").reshape(len(scale), -1)
+        )  # no copy: columns come first
         return LabelProducts(total, half @ half.T, scale.shape[1])
 
     def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
         """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
         self._check_none(label_embeddings)
         scale = self._scale()
-        result = np.zeros_like(self._cross[0])
-        for t, C, s in zip(weights, self._cross, scale, strict=True):
-            result += C * (t * s)
-        return result
+        cross = self._cross.reshape(-1, *scale.shape)
+        return np.einsum("xkd,k,kd->xd", cross, weights, scale)
 
     def raw_labels(
         self, basis: np.ndarray, label_embeddings: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return basis' X'Z, (r, D2, K), and the columns' sums of squares, (D2, K), nothing centred."""
         self._check_none(label_embeddings)
-        mean = basis.T @ self.mean * self.count
-        projected = [basis.T @ C + np.outer(mean, m) for C, m in zip(self._cross, self.target_mean, strict=True)]
+        K, D2 = self.target_mean.shape
+        centred = (basis.T @ self._cross).reshape(-1, K, D2)
+        projected = centred + self.count * (basis.T @ self.mean)[:, None, None] * self.target_mean
         squares = np.einsum("kkd->dk", self.target_scatter) + self.count * self.target_mean.T**2
-        return np.stack(projected, axis=2), squares
+        return np.swapaxes(projected, 1, 2), squares
 
     def _scale(self) -> np.ndarray:
         """One over the standard deviation of each column, (K, D2)."""
@@ -112,10 +115,7 @@ class TargetMoments(Moments):
         result.target_mean = self.target_mean + sign * other.count / result.count * z
         products = z[:, None] * z[None]
         result.target_scatter = self.target_scatter + sign * other.target_scatter + between * products
-        result._cross = [
-            np.asfortranarray(a + sign * b + np.outer(between * x, apart))
-            for a, b, apart in zip(self._cross, other._cross, z, strict=True)
-        ]
+        result._cross = np.asfortranarray(self._cross + sign * other._cross + between * np.outer(x, z))
         return result
 
     def _shape(self) -> dict[str, int]:
@@ -123,13 +123,12 @@ class TargetMoments(Moments):
         return {"n_features": self.n_features, "n_columns": D2, "n_encoders": K}
 
     def _columns(self) -> dict[str, np.ndarray]:
-        return {"cross": np.concatenate(self._cross, axis=1)}
+        return {"cross": self._cross}
 
     def _small_arrays(self) -> dict[str, np.ndarray]:
         return {"target_mean": self.target_mean, "target_scatter": self.target_scatter}
 
     def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
-        K = len(self.target_mean)
-        self._cross = [np.asfortranarray(part) for part in np.split(columns["cross"], K, axis=1)]
+        self._cross = np.asfortranarray(columns["cross"])
         self.target_mean = small["target_mean"].reshape(self.target_mean.shape)
         self.target_scatter = small["target_scatter"].reshape(self.target_scatter.shape).copy()

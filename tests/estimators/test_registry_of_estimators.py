@@ -1,0 +1,33 @@
+"""Every estimator says what it is, and wrong names and settings are met with the right ones."""
+
+import pytest
+
+from emms.errors import EstimatorError
+from emms.estimators import ESTIMATORS, MomentEstimator, make_estimator
+
+
+@pytest.mark.parametrize("name", ESTIMATORS.names())
+def test_each_says_what_it_is(name):
+    estimator = ESTIMATORS.get(name)
+    assert estimator.name == name
+    assert estimator.needs in ("labels", "label embeddings")
+    assert estimator.reads == ("moments" if issubclass(estimator, MomentEstimator) else "samples")
+    assert all([estimator.summary, estimator.paper, estimator.cost])
+
+
+def test_a_setting_reaches_the_estimator():
+    assert make_estimator("emms", solver="released").solver == "released"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("emsm", {}, "estimator 'emsm' is unknown; did you mean 'emms'"),
+        ("emms", {"solvr": "exact"}, "no setting 'solvr'; did you mean 'solver'"),
+        ("emms", {"solver": "quick"}, "no solver 'quick'; it has: exact, alternating, released"),
+        ("logme", {"solver": "exact"}, r"no setting 'solver' \(settings: none\)"),
+    ],
+)
+def test_wrong_names_and_settings_are_named(name, settings, message):
+    with pytest.raises(EstimatorError, match=message):
+        make_estimator(name, **settings)
