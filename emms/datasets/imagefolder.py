@@ -58,8 +58,8 @@ class ImageFolder(Dataset):
             raise DatasetError(f"dataset folder '{root}' {what}; give the folder that holds the class folders")
         with _scan(root) as entries:
             visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-        loose = [e.name for e in visible if not e.is_dir() and _is_image(e.name)]
-        labels = [_text(root, e.name) for e in visible if e.is_dir()]
+        loose = [e.name for e in visible if not _is_folder(e) and _is_image(e.name)]
+        labels = [_text(root, e.name) for e in visible if _is_folder(e)]
         if loose:
             raise DatasetError(
                 f"dataset folder '{root}' has {len(loose)} images directly in it ('{_text(root, loose[0])}', …); "
@@ -91,9 +91,9 @@ def _images(root: str, label: str) -> list[str]:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     pending.append(f"{folder}/{_text(root, entry.name)}")
-                elif _is_image(entry.name) and (entry.is_file() or entry.is_symlink()):  # a dead link is a bad sample
+                elif _is_image(entry.name) and (entry.is_symlink() or entry.is_file()):  # a dead link is a bad sample
                     found.append(f"{folder}/{_text(root, entry.name)}")
         pending.sort(reverse=True)
     return sorted(found)
@@ -104,6 +104,11 @@ def _scan(folder: str) -> Any:
         return os.scandir(folder)
     except OSError as cause:
         raise DatasetError(f"folder '{folder}' cannot be listed: {cause.strerror}; mend its permissions") from cause
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Say whether this is a folder or a link to one; a link to itself is none, where `is_dir` raises."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
 def _is_image(name: str) -> bool:

@@ -77,6 +77,8 @@ def test_links_are_followed_and_loops_end(photos, tmp_path):
 
 def test_a_dead_link_is_a_bad_sample(photos):
     (photos / "cat" / "gone.png").symlink_to(photos / "nowhere.png")
+    (photos / "cat" / "me").symlink_to(photos / "cat" / "me")
+    (photos / "me").symlink_to(photos / "me")
     dataset = ImageFolder(path=photos)
     record = next(r for r in dataset.listing().samples.to_dicts() if r["id"] == "cat/gone.png")
     with pytest.raises(BadSampleError, match="No such file"):
