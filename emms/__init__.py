@@ -1,1 +1,46 @@
-"""EMMS: rank pre-trained networks for a dataset without fine-tuning them (Meng et al., NeurIPS 2023)."""
+"""EMMS: rank pre-trained networks for a dataset without fine-tuning them (Meng et al., NeurIPS 2023).
+
+>>> import emms
+>>> emms.rank("spec.yaml")
+>>> emms.EMMS().fit(X, Z, y).score_
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emms.errors import EMMSError
+    from emms.estimators.emms import EMMS
+    from emms.estimators.logme import LogME
+    from emms.evaluation import evaluate
+    from emms.pipeline import rank
+    from emms.ranking import Ranking
+    from emms.spec import Spec
+
+__version__ = version("emms")
+
+# Imported when first asked for: who wants an estimator need not wait for torch.
+_WHERE = {
+    "EMMS": "emms.estimators.emms",
+    "EMMSError": "emms.errors",
+    "LogME": "emms.estimators.logme",
+    "Ranking": "emms.ranking",
+    "Spec": "emms.spec",
+    "evaluate": "emms.evaluation",
+    "rank": "emms.pipeline",
+}
+
+__all__ = ["EMMS", "EMMSError", "LogME", "Ranking", "Spec", "evaluate", "rank"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'emms' has no attribute '{name}'")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -33,7 +33,7 @@ def plan(spec: Spec) -> Iterator[Step]:
     check_models(spec)
     store = open_store(spec.store)
     dataset = stages.prepare_dataset(spec)
-    yield Step("dataset", spec.dataset.name, f"{dataset.samples:,} samples, {dataset.classes} classes")
+    yield Step("dataset", spec.dataset.name, f"{dataset.count:,} samples, {dataset.classes} classes")
     embedded = []
     for encoder in spec.label_encoders:
         key = stages.embedding_key(spec, encoder, dataset)
@@ -45,7 +45,7 @@ def plan(spec: Spec) -> Iterator[Step]:
         except UnavailableError:
             yield Step("features", model.id, "weights to download, then to compute")
             continue
-        there = find_features(store, resolved.key, dataset.samples) is not None
+        there = find_features(store, resolved.key, dataset.count) is not None
         yield Step("features", model.id, IN_STORE if there else TO_COMPUTE)
         moments = stages.Accumulated(model=model, key=stages.moments_key(resolved.key), computed=False)
         for estimator in spec.estimators:

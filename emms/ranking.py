@@ -152,7 +152,7 @@ def build_ranking(
                 "estimator": s.estimator.id,
                 "score": s.score,
                 "seconds": s.seconds,
-                "samples": dataset.samples,
+                "samples": dataset.count,
                 "features": facts[s.model.id].dimension,
                 "trained": s.model.pretrained,
             }
@@ -182,7 +182,7 @@ def build_ranking(
     if frame.is_empty():
         raise ModelError("\n".join(["no candidate could be ranked:", *(f"  {reason}" for reason in failed.values())]))
     evaluation = evaluate(scores, read_table(spec.truth)) if spec.truth else None
-    notes = unreliable(frame, dataset.samples)
+    notes = unreliable(frame, dataset.count)
     notes += [f"{len(dataset.skipped)} samples could not be read and were left out"] if dataset.skipped else []
     notes += [
         f"no {s.estimator.id} score for model '{s.model.id}': {s.failure}"

@@ -21,7 +21,7 @@ from emms.errors import EstimatorError, ModelError
 from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, make_estimator
 from emms.features import Features, FeaturesKey, features_key, find_features
 from emms.hardware import choose_device
-from emms.labels import ENCODERS, LabelEncoder
+from emms.labels import ENCODERS
 from emms.labels.embed import embed_labels, labels_key, read_label_embeddings
 from emms.labels.text import label_texts
 from emms.labels.width import common_width
@@ -118,9 +118,10 @@ def extract_features(spec: Spec, models: Sequence[Resolved], dataset: Prepared) 
     """Compute what the store lacks of the features of one pass of candidates. Raises DatasetError and StoreError."""
     store = open_store(spec.store)
     members = [Member(candidate(resolved.model), resolved.key) for resolved in models]
-    if any(find_features(store, member.key, dataset.samples) is None for member in members):
-        extract(members, spec.dataset, dataset.read_samples(store), store, choose_device(spec.device), spec.batch_size)
-    return [_extracted(member, find_features(store, member.key, dataset.samples)) for member in members]
+    if any(find_features(store, member.key, dataset.count) is None for member in members):
+        records = dataset.records(spec.dataset, store)
+        extract(members, spec.dataset, records, store, choose_device(spec.device), spec.batch_size)
+    return [_extracted(member, find_features(store, member.key, dataset.count)) for member in members]
 
 
 def _extracted(member: Member, features: Features | None) -> Extracted:
@@ -138,11 +139,18 @@ def _extracted(member: Member, features: Features | None) -> Extracted:
 def embed_label_texts(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> Embedded:
     """Embed the labels' texts with one encoder. Raises LabelEncoderError."""
     store = open_store(spec.store)
-    model, key = _encoder_key(spec, encoder, dataset, store)
-    computed = store.find("labels", key) is None
-    if computed:
-        embed_labels(model, _texts(spec, dataset, store), store, key, str(choose_device(spec.device)))
+    texts = label_texts(spec.task, dataset.labels(store), spec.label_template)
+    model = ENCODERS.get(encoder.source)(encoder.name, encoder.pooling)
+    key = labels_key(model, texts, store)
+    computed = embed_labels(model, texts, store, key, str(choose_device(spec.device)))
     return Embedded(encoder=encoder, key=key, computed=computed)
+
+
+def embedding_key(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> dict[str, Any]:
+    """Return what determines an encoder's embeddings of the dataset's labels. Raises LabelEncoderError."""
+    store = open_store(spec.store)
+    texts = label_texts(spec.task, dataset.labels(store), spec.label_template)
+    return labels_key(ENCODERS.get(encoder.source)(encoder.name, encoder.pooling), texts, store)
 
 
 def accumulate_moments(spec: Spec, features: Extracted, dataset: Prepared) -> Accumulated:
@@ -151,10 +159,10 @@ def accumulate_moments(spec: Spec, features: Extracted, dataset: Prepared) -> Ac
     key = moments_key(features.key)
     if store.find("moments", key):
         return Accumulated(model=features.model, key=key, computed=False)
-    found = find_features(store, features.key, dataset.samples)
+    found = find_features(store, features.key, dataset.count)
     if found is None:
         raise ModelError(f"features of model '{features.model.id}' vanished from the store; run again")
-    labels, start = _classes(dataset, store), 0
+    labels, start = dataset.label_index(store), 0
     moments = ClassMoments(found.dimension, dataset.classes)
     for batch in found:
         moments.update(batch, labels[start : start + len(batch)])
@@ -197,7 +205,7 @@ def _score(
         raise EstimatorError(f"estimator '{scorer.name}' reads samples, which a run does not give it; use it from Python")
     embeddings = None
     if labels:
-        counts = np.bincount(_classes(dataset, store), minlength=dataset.classes)
+        counts = np.bincount(dataset.label_index(store), minlength=dataset.classes)
         embeddings = common_width([read_label_embeddings(store, label.key) for label in labels], counts)
     with warnings.catch_warnings():
         # What a run says about too few samples it says once, for all models: see ranking.unreliable.
@@ -211,10 +219,6 @@ def _score(
 def moments_key(features: FeaturesKey) -> dict[str, Any]:
     """Return what determines the moments of a candidate's features; the dataset's labels are in their key."""
     return {"stage": "moments", "version": MOMENTS_VERSION, "features": address(features)}
-
-
-def _classes(dataset: Prepared, store: Store) -> np.ndarray:
-    return dataset.read_samples(store)["label"].to_numpy()
 
 
 def score_key(moments: Accumulated, estimator: EstimatorSpec, labels: Sequence[Embedded]) -> dict[str, Any]:
@@ -234,7 +238,3 @@ def passes(resolved: Sequence[Resolved]) -> list[list[Resolved]]:
     by_id = {r.model.id: r for r in resolved}
     planned = plan_passes([Member(candidate(r.model), r.key) for r in resolved])
     return [[by_id[member.id] for member in members] for members in planned]
-
-
-def _encoder(spec: Spec, encoder: EncoderSpec) -> LabelEncoder:
-    return ENCODERS.get(encoder.source)(encoder.name, encoder.pooling)

@@ -22,7 +22,7 @@ def resolve_model(spec: Spec, model: ModelSpec, dataset: Prepared) -> stages.Res
 
 def _shards(parameters: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for model in parameters["models"]:
-        for shard in range(features.shards(model.key, parameters["dataset"].samples)):
+        for shard in range(features.shards(model.key, parameters["dataset"].count)):
             yield "features", features.shard_key(model.key, shard)
 
 

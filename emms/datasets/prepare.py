@@ -65,8 +65,8 @@ class Prepared(BaseModel):
         """Return each sample's label, (N,), int32. Raises StoreError if the artifact has gone."""
         return self.samples(store)["label"].to_numpy()
 
-    def records(self, dataset: Dataset, store: Store) -> list[dict[str, Any]]:
-        """Return the samples as rows of the dataset's listing, to be loaded; N of them.
+    def records(self, dataset: Dataset, store: Store) -> pl.DataFrame:
+        """Return the samples as rows of the dataset's listing, to be loaded one by one; N of them.
 
         Where the files lie comes from a listing made now: the folder may have moved since, or this be another machine.
         Raises DatasetError if a sample is not in the dataset any more, StoreError if the artifact has gone.
@@ -76,7 +76,7 @@ class Prepared(BaseModel):
         gone = rows.filter(pl.col("path").is_null())["id"]
         if len(gone):
             raise DatasetError(f"sample '{gone[0]}' has gone since the dataset was prepared; restore it, or run again")
-        return rows.select(LISTING.names()).to_dicts()
+        return rows.select(LISTING.names())
 
     def _table(self, store: Store, name: str) -> pl.DataFrame:
         found = store.find(_KIND, self.key)

@@ -21,8 +21,12 @@ def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray
     The components are those of the samples, not of the texts: each text weighs as much as it has samples, exactly as
     if every sample's embedding stood in a row of its own. That is the matrix that the regression explains and whose
     columns are standardised, and its components are uncorrelated there. A text without a sample has no say, but is
-    projected like the others. Each component's sign is such that its largest loading is positive. Once the columns are
-    standardised, the components count alike, whatever their variance was.
+    projected like the others. Each component's sign is such that its largest loading is positive.
+
+    The components are then rotated so that all columns have the same variance. To standardise such columns is to scale
+    them all alike, which keeps what the encoder says about which labels are near; to standardise the components
+    themselves would make each encoder that has as many of them as there are labels into the same thing: the labels'
+    indicators, with no meaning left.
 
     Raises LabelEncoderError when widths differ and an encoder gives all texts that have samples the same embedding.
     """
@@ -58,5 +62,29 @@ def _components(encoded: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return axes * np.sign(largest)[:, None]
 
 
+def _equalise(variances: np.ndarray) -> np.ndarray:
+    """Return a rotation (D, D) after which uncorrelated columns of these variances have equal ones.
+
+    Each step rotates two columns so that one of them has the mean variance (a Givens rotation; that D - 1 of them do is
+    the Schur-Horn theorem).
+    """
+    covariance, rotation, mean = np.diag(variances), np.eye(len(variances)), variances.mean()
+    left = list(range(len(variances)))
+    while len(left) > 1:
+        diagonal = covariance[left, left]
+        i, j = left[int(diagonal.argmin())], left[int(diagonal.argmax())]
+        if i == j:
+            break
+        low, high, both = covariance[i, i] - mean, covariance[j, j] - mean, covariance[i, j]
+        tangent = (-both + np.sqrt(max(both**2 - high * low, 0.0))) / high if high > 0 else 0.0
+        cosine = 1 / np.hypot(1, tangent)
+        givens = np.eye(len(variances))
+        givens[[i, j, i, j], [i, j, j, i]] = cosine, cosine, -tangent * cosine, tangent * cosine
+        covariance, rotation = givens.T @ covariance @ givens, rotation @ givens
+        left.remove(i)
+    return rotation
+
+
 def _project(encoded: np.ndarray, weights: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    return ((encoded - weights @ encoded) @ axes.T).astype(encoded.dtype)
+    components = (encoded - weights @ encoded) @ axes.T
+    return (components @ _equalise(weights @ components**2)).astype(encoded.dtype)

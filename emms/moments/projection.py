@@ -44,7 +44,8 @@ class ColumnSpace:
 
     def half(self, cross: np.ndarray) -> np.ndarray:
         """Return H (rank, m) with H'H = C'G^+C, for C = X'Y (D1, m) of centred features."""
-        scaled = np.asfortranarray(cross[self.columns] * self._scale[:, None])
+        in_order = np.array_equal(self.columns, np.arange(len(cross)))  # the usual case, which needs no copy
+        scaled = np.asfortranarray((cross if in_order else cross[self.columns]) * self._scale[:, None])
         return dtrsm(1.0, self._factor, scaled, trans_a=1, overwrite_b=1) if self.rank else scaled
 
     def solve(self, cross: np.ndarray) -> np.ndarray:

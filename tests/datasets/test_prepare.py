@@ -91,7 +91,7 @@ def test_samples_and_labels(photos, store):
     assert samples["digest"].str.len_chars().unique().to_list() == [64]
     np.testing.assert_array_equal(prepared.label_index(store), [0] * 6 + [1] * 4 + [2] * 2)
     dataset = ImageFolder(path=photos)
-    assert prepared.records(dataset, store) == dataset.listing().samples.to_dicts()
+    assert prepared.records(dataset, store).to_dicts() == dataset.listing().samples.to_dicts()
 
 
 def test_it_goes_through_json_and_back(photos, store):
@@ -134,11 +134,11 @@ def test_records_are_where_the_files_are_now(photos, store, tmp_path):
     prepared = prepare(photos, store)
     shutil.move(photos, tmp_path / "moved")
     dataset = ImageFolder(path=tmp_path / "moved")
-    records = prepared.records(dataset, store)
+    records = prepared.records(dataset, store).to_dicts()
     assert [dataset.load(record).id for record in records] == prepared.samples(store)["id"].to_list()
     (tmp_path / "moved" / "dog" / "1.png").unlink()
     with pytest.raises(DatasetError, match=r"'dog/1.png' has gone since"):
-        prepared.records(dataset, store)
+        prepared.records(dataset, store).to_dicts()
 
 
 def change_a_pixel(photos):

@@ -1,0 +1,43 @@
+"""From a module's output to one vector a sample, against means taken by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from emms.errors import ModelError
+from emms.models.pooling import Layout, pool
+
+PLAIN = Layout(channels_last=False, prefix_tokens=0, class_token=False)
+VIT = Layout(channels_last=False, prefix_tokens=2, class_token=True)
+SWIN = Layout(channels_last=True, prefix_tokens=0, class_token=False)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "how", "expected"),
+    [
+        ((2, 5), PLAIN, "auto", lambda x: x),
+        ((2, 5, 3, 4), PLAIN, "auto", lambda x: x.mean((2, 3))),
+        ((2, 3, 4, 5), SWIN, "auto", lambda x: x.mean((1, 2))),
+        ((2, 7, 5), VIT, "auto", lambda x: x[:, 0]),
+        ((2, 7, 5), VIT, "token", lambda x: x[:, 0]),
+        ((2, 7, 5), VIT, "mean", lambda x: x[:, 2:].mean(1)),
+        ((2, 7, 5), PLAIN, "mean", lambda x: x.mean(1)),
+    ],
+)
+def test_each_layout_gives_one_vector_a_sample(shape, layout, how, expected):
+    x = torch.rand(shape)
+    assert torch.equal(pool(x, how, layout, layout.class_token, "here"), expected(x))
+
+
+@pytest.mark.parametrize(
+    ("output", "how", "complaint"),
+    [
+        ((torch.rand(2, 5),), "auto", "puts out a tuple, not one tensor"),
+        (torch.rand(2, 5, 3, 4), "token", "no class token"),
+        (torch.rand(2, 5, 3, 4, 6), "auto", "tensor of 5 dimensions"),
+    ],
+)
+def test_what_cannot_be_pooled_is_said(output, how, complaint):
+    with pytest.raises(ModelError, match=f"module 'x' .*{complaint}"):
+        pool(output, how, PLAIN, False, "module 'x' of model 'y'")

@@ -1,0 +1,178 @@
+"""Networks of timm: the features are what timm itself computes; what cannot be is said before anything runs."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import safetensors.torch
+import timm
+import torch
+from PIL import Image
+
+from emms.datasets.base import Sample
+from emms.errors import ModelError, UnavailableError
+from emms.models import candidate
+from emms.models.base import View
+from emms.spec import ModelSpec
+
+CPU = torch.device("cpu")
+
+
+def spec(name: str, **settings) -> ModelSpec:
+    return ModelSpec(source="timm", name=name, **{"pretrained": False, **settings})
+
+
+def image(seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (90, 120, 3), dtype=np.uint8))
+
+
+def features(model: ModelSpec, *images: Image.Image) -> np.ndarray:
+    network = candidate(model)
+    batch = np.stack([network.prepare(Sample(str(i), image)) for i, image in enumerate(images)])
+    with torch.inference_mode():
+        return network.load(CPU)(batch, [network.view])[0].numpy()
+
+
+def by_timm(name: str, *images: Image.Image, seed: int = 0) -> tuple[torch.nn.Module, torch.Tensor]:
+    """The same network and input, the way timm's documentation makes them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = timm.create_model(name).eval()
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(module), is_training=False)
+    return module, torch.stack([transform(i) for i in images])
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "mobilenetv3_small_050", "swin_tiny_patch4_window7_224"])
+def test_features_are_timms_pooled_pre_logits(name):
+    module, inputs = by_timm(name, image())
+    with torch.inference_mode():
+        expected = module.forward_head(module.forward_features(inputs), pre_logits=True)
+    np.testing.assert_allclose(features(spec(name), image()), expected.numpy(), rtol=1e-4, atol=1e-5)
+    assert candidate(spec(name)).size()[0] == expected.shape[1]
+
+
+def test_a_layer_of_a_convolutional_network_is_averaged_over_space():
+    module, inputs = by_timm("resnet10t", image())
+    with torch.inference_mode():
+        x = module.maxpool(module.act1(module.bn1(module.conv1(inputs))))
+        expected = module.layer2(module.layer1(x)).mean((2, 3))
+    np.testing.assert_allclose(features(spec("resnet10t", layer="layer2"), image()), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("pool", "take"), [("auto", "token"), ("token", "token"), ("mean", "mean")])
+def test_tokens_are_pooled_as_the_architecture_does_unless_told(pool, take):
+    module, inputs = by_timm("vit_tiny_patch16_224", image())
+    with torch.inference_mode():
+        tokens = module.blocks[:4](module.norm_pre(module.patch_drop(module._pos_embed(module.patch_embed(inputs)))))
+    expected = tokens[:, 0] if take == "token" else tokens[:, 1:].mean(1)
+    given = features(spec("vit_tiny_patch16_224", layer="blocks.3", pool=pool), image())
+    np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_maps_with_channels_last_are_averaged_over_space():
+    module, inputs = by_timm("swin_tiny_patch4_window7_224", image())
+    with torch.inference_mode():
+        expected = module.layers[0](module.patch_embed(inputs)).mean((1, 2))
+    given = features(spec("swin_tiny_patch4_window7_224", layer="layers.0"), image())
+    assert given.shape == (1, 96)
+    np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224"])
+def test_features_of_an_image_do_not_depend_on_its_batch(name):
+    images = [image(seed) for seed in range(9)]
+    together = features(spec(name), *images)
+    alone = np.concatenate([features(spec(name), i) for i in images])
+    assert np.abs(together - alone).max() <= 1e-5 * np.abs(alone).max()
+
+
+def test_random_weights_depend_on_the_seed_and_leave_torchs_generator_alone():
+    state = torch.random.get_rng_state()
+    first, again, other = (features(spec("resnet10t", seed=seed), image()) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.allclose(first, other)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("classes", [5, 1000, 0])
+def test_ones_own_checkpoint_may_have_any_number_of_classes(tmp_path, classes):
+    torch.manual_seed(1)
+    trained = timm.create_model("resnet10t", num_classes=classes)
+    safetensors.torch.save_file(trained.state_dict(), tmp_path / "mine.safetensors")
+    model = spec("resnet10t", pretrained=True, checkpoint=tmp_path / "mine.safetensors")
+    candidate(model).check()
+    _, inputs = by_timm("resnet10t", image())
+    with torch.inference_mode():
+        expected = trained.eval().forward_head(trained.forward_features(inputs), pre_logits=True)
+    np.testing.assert_allclose(features(model, image()), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pytorch_state_dict_is_a_checkpoint_too(tmp_path):
+    torch.save(timm.create_model("resnet10t", num_classes=3).state_dict(), tmp_path / "mine.pth")
+    candidate(spec("resnet10t", pretrained=True, checkpoint=tmp_path / "mine.pth")).check()
+
+
+class Malicious:
+    def __reduce__(self):
+        return (print, ("pickled code runs",))
+
+
+def test_checkpoints_that_cannot_be_used(tmp_path, capsys):
+    def check(file: str) -> None:
+        candidate(spec("resnet10t", pretrained=True, checkpoint=tmp_path / file)).check()
+
+    with pytest.raises(ModelError, match=r"checkpoint .*none.pth' is not there"):
+        check("none.pth")
+    torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "other.pth")
+    with pytest.raises(ModelError, match=r"does not fit model 'timm:resnet10t .*name the architecture"):
+        check("other.pth")
+    (tmp_path / "pickle.pth").write_bytes(pickle.dumps(Malicious()))
+    torch.save({"state_dict": Malicious()}, tmp_path / "torch.pth")
+    (tmp_path / "noise.safetensors").write_bytes(b"not safetensors at all")
+    for file in ("pickle.pth", "torch.pth", "noise.safetensors"):
+        with pytest.raises(ModelError, match="cannot be read as weights alone"):
+            check(file)
+    assert "pickled code runs" not in capsys.readouterr().out
+    broken = timm.create_model("resnet10t").state_dict()
+    broken["layer1.0.conv1.weight"][0, 0, 0, :2] = float("nan")
+    torch.save(broken, tmp_path / "nan.pth")
+    with pytest.raises(ModelError, match=r"holds nan or infinity in 1 tensors \(first: 2 values of 'layer1.0.conv1.weight'\)"):
+        check("nan.pth")
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (spec("resnet5O"), r"'timm:resnet5O.*' is unknown; did you mean 'timm:resnet50'"),
+        (spec("resnet50.a1_in2k"), r"has no weights tagged 'a1_in2k'; did you mean 'timm:resnet50.a1_in1k'"),
+        (spec("resnet10t", layer="layer9"), r"no module 'layer9'; did you mean 'layer\d'"),
+        (spec("resnet10t", pool="token"), "no class token to pool by; use `pool: mean`"),
+    ],
+)
+def test_what_cannot_be_is_said_without_weights(model, complaint):
+    with pytest.raises(ModelError, match=complaint):
+        candidate(model).check()
+
+
+def test_weights_that_need_the_hub_are_unavailable_without_it():
+    model = candidate(spec("resnet50.a1_in1k", pretrained=True))
+    model.check()
+    with pytest.raises(UnavailableError, match=r"weights of model 'timm:resnet50.a1_in1k' cannot be had"):
+        model.network(lambda paths: paths)
+
+
+def test_an_unknown_source_is_named():
+    with pytest.raises(ModelError, match=r"source of networks 'tim' is unknown; did you mean 'timm'\?"):
+        candidate(ModelSpec(source="tim", name="resnet18"))
+
+
+def test_several_layers_come_from_one_forward_pass():
+    network = candidate(spec("resnet10t"))
+    forward = network.load(CPU)
+    batch = np.stack([network.prepare(Sample("0", image()))])
+    views = [View(None, "auto"), View("layer1", "auto"), View("layer3", "mean"), View("global_pool", "auto")]
+    last, first, third, pooled = forward(batch, views)
+    assert [last.shape[1], first.shape[1], third.shape[1], pooled.shape[1]] == [512, 64, 256, 512]
+    np.testing.assert_allclose(last.detach(), pooled.detach(), rtol=1e-6)
