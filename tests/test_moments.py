@@ -200,7 +200,13 @@ def test_features_too_large_to_square_are_refused():
         (np.zeros((3, D1)), [0, 0], "3 rows of features, but 2"),
         (np.zeros((3, D1)), [0, 1, C], r"0 … 3, not in 0 … 4"),
         (np.zeros((3, D1)), [-1, 0, 0], "not in -1"),
-        (np.zeros((3, D1)), [0.0, 1.0, 2.0], "integers"),
+        (np.zeros((3, D1)), [0.0, 1.0, 2.0], "must be integers, not float64"),
+        (
+            np.zeros((3, D1)),
+            [[0, 0, 0]],
+            r"class labels must be numbers of shape \(samples\), not int64 of shape \(1, 3\)",
+        ),
+        ([[1, 2], [3]], [0, 0], "features cannot be made an array"),
     ],
 )
 def test_wrong_input_is_named(X, y, message):

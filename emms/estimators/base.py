@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from emms.errors import EstimatorError
 from emms.moments import ClassMoments, Moments, TargetMoments
+from emms.moments.checks import as_numbers
 
 
 class UnreliableScoreWarning(UserWarning):
@@ -82,12 +82,8 @@ def moments_of(X: Any, Z: Any, y: Any = None) -> tuple[Moments, np.ndarray | Non
 
     Arguments as in `LabelEmbeddingEstimator.fit`. Raises EstimatorError for what does not fit together.
     """
-    X, Z = np.asarray(X), np.asarray(Z)
-    if X.ndim != 2 or Z.ndim not in (2, 3):
-        raise EstimatorError(
-            f"features must have shape (N, D1) and label embeddings (N, D2, K) or (C, D2, K), "
-            f"not {X.shape} and {Z.shape}"
-        )
+    X = as_numbers("features", X, "N", "D1")
+    Z = as_numbers("label embeddings", Z, "N" if y is None else "C", "D2", "K")
     if y is not None:
         return ClassMoments(X.shape[1], len(Z)).update(X, y), Z
     return TargetMoments(X.shape[1], *Z.shape[1:]).update(X, Z), None

@@ -59,13 +59,6 @@ class EMMS(LabelEmbeddingEstimator):
             raise EstimatorError(f"estimator 'emms': max_iter must be at least 1, not {max_iter}")
         self.solver, self.tolerance, self.max_iter = solver, tolerance, max_iter
 
-    def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
-        """Score features X (N, D1) against label embeddings Z (N, D2, K), or (C, D2, K) with class indices y (N,).
-
-        A Z of two dimensions is K = 1. Raises EstimatorError for nan, infinity and shapes that do not match.
-        """
-        return super().fit(X, Z, y)
-
     def partial_fit(self, X: Any, Z: Any, y: Any = None) -> Self:
         """Take in a batch beside the earlier ones and score them all; arguments as for `fit`.
 

@@ -9,6 +9,7 @@ import numpy as np
 from emms.errors import EstimatorError
 from emms.estimators.base import LabelEmbeddingEstimator, MomentEstimator
 from emms.moments import ClassMoments, Moments
+from emms.moments.checks import as_numbers
 
 _MAX_ITER = 11
 _TOLERANCE = 1e-3
@@ -78,14 +79,18 @@ class LogME(MomentEstimator):
     """The evidence of each class that has samples."""
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Score features X (N, D1) against class indices y (N,). Raises EstimatorError for nan and wrong shapes."""
-        X, y = np.asarray(X), np.asarray(y)
-        if X.ndim != 2 or y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
+        """Score features X (N, D1) against class labels y (N,), integers or names.
+
+        Raises EstimatorError for nan, wrong shapes, and labels that are real numbers.
+        """
+        X, y = as_numbers("features", X, "N", "D1"), np.asarray(y)
+        if y.ndim != 1 or y.dtype.kind not in "iubU":
             raise EstimatorError(
-                f"LogME needs features (N, D1) and integer class labels (N,), not shapes {X.shape} and {y.shape} "
-                f"({y.dtype}); for targets or label embeddings use LogMEFLabel"
+                f"class labels must be integers or names of shape (N,), not {y.dtype} of shape {y.shape}; "
+                f"for targets and label embeddings use LogMEFLabel"
             )
-        return self.fit_moments(ClassMoments(X.shape[1], int(y.max()) + 1).update(X, y))
+        classes, indices = np.unique(y, return_inverse=True)
+        return self.fit_moments(ClassMoments(X.shape[1], len(classes)).update(X, indices))
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from class moments; label embeddings make no difference.

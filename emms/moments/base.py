@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -159,14 +159,6 @@ class Moments(ABC):
         self.mean = self.mean + (block_mean - self.mean) * (added / self.count)
         return float(factor)
 
-    def _checked_features(self, X: Any) -> np.ndarray:
-        X = np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.n_features or X.dtype.kind not in "fiu":
-            raise EstimatorError(
-                f"features must be numbers of shape (samples, {self.n_features}), not {X.dtype} of shape {X.shape}"
-            )
-        return X
-
     # As a table: one row a feature; small arrays and shapes in the schema's metadata.
 
     def to_table(self) -> pa.Table:
@@ -216,16 +208,6 @@ def blocks(n_samples: int, width: int) -> Iterator[tuple[slice, np.ndarray]]:
     for start in range(0, n_samples, size):
         stop = min(start + size, n_samples)
         yield slice(start, stop), room[: stop - start + 1]
-
-
-def check_finite(X: np.ndarray, total: np.ndarray) -> None:
-    """Raise EstimatorError if features (B, D1), whose sum is `total`, are not all numbers."""
-    if not np.isfinite(total).all():
-        bad = int((~np.isfinite(X)).any(axis=1).sum())
-        raise EstimatorError(
-            f"features of {bad} of {len(X)} samples hold nan or infinity; "
-            f"extract them again in float32, or leave the network out"
-        )
 
 
 def _to_column(array: np.ndarray) -> pa.Array:

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from emms.errors import EstimatorError
-from emms.moments.base import EPSILON, LabelProducts, Moments, blocks, check_finite
+from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
+from emms.moments.checks import as_numbers, check_finite
 
 
 class ClassMoments(Moments):
@@ -37,7 +38,7 @@ class ClassMoments(Moments):
 
         Raises EstimatorError for nan, infinity, wrong shapes, and labels out of range.
         """
-        X, y = self._checked_features(X), self._checked_classes(y)
+        X, y = as_numbers("features", X, "samples", self.n_features), self._checked_classes(y)
         if len(X) != len(y):
             raise EstimatorError(f"{len(X)} rows of features, but {len(y)} class labels; there must be one a row")
         self._forget()
@@ -91,9 +92,11 @@ class ClassMoments(Moments):
         return self.class_sums - self.class_counts[:, None] * self.mean
 
     def _checked_classes(self, y: Any) -> np.ndarray:
-        y = np.asarray(y)
-        if y.ndim != 1 or y.dtype.kind not in "iu":
-            raise EstimatorError(f"class labels must be integers of shape (samples,), not {y.dtype} of shape {y.shape}")
+        y = as_numbers("class labels", y, "samples")
+        if y.dtype.kind not in "iu":
+            raise EstimatorError(
+                f"class labels must be integers, not {y.dtype}; give each sample the index of its class"
+            )
         if len(y) and (y.min() < 0 or y.max() >= self.n_classes):
             raise EstimatorError(f"class labels must lie in 0 … {self.n_classes - 1}, not in {y.min()} … {y.max()}")
         return y
@@ -101,10 +104,7 @@ class ClassMoments(Moments):
     def _checked_embeddings(self, label_embeddings: np.ndarray | None) -> np.ndarray:
         if label_embeddings is None:
             raise EstimatorError("label embeddings are needed, one row a class; name label encoders in the spec")
-        E = np.asarray(label_embeddings, dtype=np.float64)
-        E = E[:, :, None] if E.ndim == 2 else E
-        if E.ndim != 3 or len(E) != self.n_classes:
-            raise EstimatorError(f"label embeddings must have shape ({self.n_classes}, D2, K), not {E.shape}")
+        E = as_numbers("label embeddings", label_embeddings, self.n_classes, "D2", "K").astype(np.float64)
         if not np.isfinite(E).all():
             raise EstimatorError("label embeddings hold nan or infinity; use another label encoder")
         return E

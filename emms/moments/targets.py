@@ -9,7 +9,8 @@ import numpy as np
 from scipy.linalg.blas import dgemm
 
 from emms.errors import EstimatorError
-from emms.moments.base import EPSILON, LabelProducts, Moments, blocks, check_finite
+from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
+from emms.moments.checks import as_numbers, check_finite
 
 
 class TargetMoments(Moments):
@@ -33,11 +34,12 @@ class TargetMoments(Moments):
 
         Raises EstimatorError for nan, infinity and wrong shapes.
         """
-        X, Z = self._checked_features(X), self._checked_targets(Z)
+        K, D2 = self.target_mean.shape
+        X = as_numbers("features", X, "samples", self.n_features)
+        Z = as_numbers("label embeddings", Z, "samples", D2, K)
         if len(X) != len(Z):
             raise EstimatorError(f"{len(X)} rows of features, but {len(Z)} label embeddings; there must be one a row")
         self._forget()
-        K, D2 = self.target_mean.shape
         for rows, room in blocks(len(X), self.n_features + K * D2):
             # BLAS wants each block in one piece, and reads a C-ordered one as its transpose.
             size = len(room) - 1
@@ -95,16 +97,6 @@ class TargetMoments(Moments):
     def _check_none(self, label_embeddings: np.ndarray | None) -> None:
         if label_embeddings is not None:
             raise EstimatorError("these moments already hold one label embedding a sample; give no others")
-
-    def _checked_targets(self, Z: Any) -> np.ndarray:
-        Z = np.asarray(Z)
-        Z = Z[:, :, None] if Z.ndim == 2 else Z
-        K, D2 = self.target_mean.shape
-        if Z.ndim != 3 or Z.shape[1:] != (D2, K) or Z.dtype.kind not in "fiu":
-            raise EstimatorError(
-                f"label embeddings must be numbers of shape (samples, {D2}, {K}), not {Z.dtype} of shape {Z.shape}"
-            )
-        return Z
 
     def _combined(self, other: Self, sign: int) -> Self:
         result = super()._combined(other, sign)

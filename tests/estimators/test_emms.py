@@ -219,8 +219,12 @@ def test_what_does_not_fit_together_is_refused():
         EMMS().fit(X[:1], Z, y[:1])
     with pytest.raises(EstimatorError, match="120 rows of features, but 8 label embeddings"):
         EMMS().fit(X, Z)
-    with pytest.raises(EstimatorError, match="label embeddings \\(N, D2, K\\)"):
+    with pytest.raises(
+        EstimatorError, match=r"label embeddings must be numbers of shape \(C, D2, K\), not float64 of shape \(3,\)"
+    ):
         EMMS().fit(X, Z[0, 0], y)
+    with pytest.raises(EstimatorError, match="features must be numbers"):
+        EMMS().fit(X[:, :0], Z, y)
     with pytest.raises(EstimatorError, match="different shape cannot be combined: class"):
         EMMS().fit(X, Z, y).partial_fit(X, Z[y])
     with pytest.raises(EstimatorError, match="different shape cannot be combined: target"):

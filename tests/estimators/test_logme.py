@@ -67,6 +67,9 @@ def test_order_does_not_matter_and_neither_do_classes_without_samples():
     expected = LogME().fit(X, y).score_
     assert LogME().fit(X[samples], y[samples]).score_ == pytest.approx(expected, rel=1e-9)
     assert LogME().fit(X, classes[y]).score_ == pytest.approx(expected, rel=1e-9)
+    assert LogME().fit(X, y.astype(str)).score_ == pytest.approx(expected, rel=1e-9)
+    moments = ClassMoments(X.shape[1], len(classes)).update(X, classes[y])
+    assert LogME().fit_moments(moments).score_ == pytest.approx(expected, rel=1e-9)
 
 
 def test_constant_features_and_labels_give_a_number():
@@ -90,7 +93,9 @@ def test_moments_are_all_it_needs():
 def test_what_it_cannot_score_is_refused():
     with pytest.raises(EstimatorError, match="logme-f-label"):
         LogME().fit_moments(TargetMoments(3, 2).update(np.eye(3), np.eye(3)[:, :2]))
-    with pytest.raises(EstimatorError, match="LogMEFLabel"):
+    with pytest.raises(
+        EstimatorError, match=r"integers or names of shape \(N,\), not float64 of shape \(3, 3\); .* use LogMEFLabel"
+    ):
         LogME().fit(np.eye(3), np.eye(3))
     with pytest.raises(EstimatorError, match="two samples or more"):
         LogME().fit(np.eye(3)[:1], np.array([0]))

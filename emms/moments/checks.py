@@ -1,0 +1,42 @@
+"""What moments take in: arrays of numbers, of the right shape, all finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from emms.errors import EstimatorError
+
+
+def as_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
+    """Return values as an array of numbers of this shape, in which a name stands for any length.
+
+    Where three dimensions are expected, two are taken as those of one label encoder. Only the first may have length
+    zero. `what` is what messages call the values. Raises EstimatorError when they are something else.
+    """
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as cause:
+        raise EstimatorError(f"{what} cannot be made an array: {cause}") from cause
+    if len(shape) == 3 and array.ndim == 2:
+        array = array[:, :, None]
+    fits = array.ndim == len(shape) and all(
+        length == wanted if isinstance(wanted, int) else length or not axis
+        for axis, (length, wanted) in enumerate(zip(array.shape, shape, strict=True))
+    )
+    if not fits or array.dtype.kind not in "fiu":
+        raise EstimatorError(
+            f"{what} must be numbers of shape ({', '.join(map(str, shape))}), not {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def check_finite(X: np.ndarray, total: np.ndarray) -> None:
+    """Raise EstimatorError if features (B, D1), whose sum is `total`, are not all numbers."""
+    if not np.isfinite(total).all():
+        bad = int((~np.isfinite(X)).any(axis=1).sum())
+        raise EstimatorError(
+            f"features of {bad} of {len(X)} samples hold nan or infinity; "
+            f"extract them again in float32, or leave the network out"
+        )
