@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from emms.datasets.prepare import Prepared
 from emms.errors import ModelError, StoreError
@@ -83,25 +85,21 @@ class Ranking:
     def table(self) -> Table:
         """Return the ranking as a table for a terminal."""
         estimators = self.scores["estimator"].unique(maintain_order=True).to_list()
-        table = Table(title=None, header_style="bold")
+        table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1))
         table.add_column("rank", justify="right")
-        table.add_column("model", overflow="fold")
-        for estimator in estimators:
-            table.add_column(estimator, justify="right")
-        for name in ("features", "M params", "images/s"):
-            table.add_column(name, justify="right")
-        table.add_column("trained")
+        table.add_column("model", overflow="fold", min_width=36)
+        for heading in (*estimators, "features", "M params", "images/s"):
+            table.add_column(heading, justify="right")
         by_model = {(row["model"], row["estimator"]): row["score"] for row in self.scores.iter_rows(named=True)}
         for row in self.frame.iter_rows(named=True):
             scores = [by_model.get((row["model"], estimator)) for estimator in estimators]
             table.add_row(
                 str(row["rank"]),
-                row["model"].replace("[", "\\["),
+                Text(row["model"]),
                 *("-" if score is None else f"{score:.4f}" for score in scores),
                 f"{row['features']:,}",
                 f"{row['parameters_m']:.1f}",
                 f"{row['images_per_second']:.0f}",
-                "yes" if row["trained"] else "no (control)",
                 style=None if row["trained"] else "dim",
             )
         return table

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, BinaryIO
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from emms.errors import StoreError
 
@@ -47,12 +49,12 @@ class Artifact:
 
     def table(self, name: str) -> pa.Table:
         """Read one of the artifact's files whole."""
-        with self.store.fs.open(f"{self.path}/{name}", "rb") as file:
+        with self.store.fs.open(f"{self.path}/{self.files[name]['file']}", "rb") as file:
             return pq.read_table(file)
 
     def batches(self, name: str) -> Iterator[pa.Table]:
         """Read one of the artifact's files a row group at a time, so that memory stays bounded."""
-        with self.store.fs.open(f"{self.path}/{name}", "rb") as file:
+        with self.store.fs.open(f"{self.path}/{self.files[name]['file']}", "rb") as file:
             parquet = pq.ParquetFile(file)
             for group in range(parquet.num_row_groups):
                 yield parquet.read_row_group(group)
@@ -68,8 +70,11 @@ class Draft:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def table(self, name: str, table: pa.Table, row_group_rows: int | None = None) -> None:
-        """Write a table as one file, in row groups of at most so many rows."""
-        with self.store.fs.open(f"{self.path}/{name}", "wb") as file:
+        """Write a table as one file, in row groups of at most so many rows. Raises StoreError."""
+        # A name of its own each time: nobody who reads an older file of this artifact sees it change.
+        stem, dot, suffix = name.rpartition(".")
+        file_name = f"{stem}-{uuid.uuid4().hex[:8]}{dot}{suffix}"
+        with self.store.writing(), self.store.fs.open(f"{self.path}/{file_name}", "wb") as file:
             hashing = _HashingFile(file)
             # Floats are noise to a compressor, and read back without a copy when they are stored plain.
             pq.write_table(
@@ -79,7 +84,12 @@ class Draft:
                 use_dictionary=False,
                 row_group_size=row_group_rows or max(1, table.num_rows),
             )
-        self.files[name] = {"rows": table.num_rows, "bytes": hashing.bytes, "sha256": hashing.sha256.hexdigest()}
+        self.files[name] = {
+            "file": file_name,
+            "rows": table.num_rows,
+            "bytes": hashing.bytes,
+            "sha256": hashing.sha256.hexdigest(),
+        }
 
 
 class Store:
@@ -121,17 +131,17 @@ class Store:
         """Return the artifact if it is complete and whole, None otherwise."""
         path = self.path(kind, key)
         try:
-            manifest = json.loads(self.fs.cat_file(f"{path}/{MANIFEST}"))
+            manifest = self._manifest(path)
             files, meta = manifest["files"], manifest["meta"]
             if manifest["key"] != json.loads(json.dumps(key)):
                 return None
-            state = tuple(str(self.fs.ukey(f"{path}/{name}")) for name in files)
+            state = tuple(str(self.fs.ukey(f"{path}/{entry['file']}")) for entry in files.values())
             if self._whole.get(path) != state:
-                for name, expected in files.items():
-                    if self._sha256(f"{path}/{name}") != expected["sha256"]:
+                for entry in files.values():
+                    if self._sha256(f"{path}/{entry['file']}") != entry["sha256"]:
                         return None
                 self._whole[path] = state
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return Artifact(self, path, manifest["key"], meta, files)
 
@@ -142,16 +152,48 @@ class Store:
         Raises StoreError if the file system refuses.
         """
         draft = Draft(self, self.path(kind, key))
-        try:
+        with self.writing():
             self.fs.makedirs(draft.path, exist_ok=True)
-            # An older manifest must not vouch for files that are being written anew.
-            if self.fs.exists(f"{draft.path}/{MANIFEST}"):
-                self.fs.rm_file(f"{draft.path}/{MANIFEST}")
-            yield draft
-            manifest = {"kind": kind, "key": key, "meta": draft.meta, "files": draft.files}
-            self.fs.pipe_file(f"{draft.path}/{MANIFEST}", json.dumps(manifest, indent=1, sort_keys=True).encode())
-        except (PermissionError, FileExistsError, NotADirectoryError) as cause:
-            raise StoreError(f"store '{self.url}' cannot be written: {cause}; mend its permissions") from cause
+        older = self._files(draft.path)
+        yield draft
+        manifest = {"kind": kind, "key": key, "meta": draft.meta, "files": draft.files}
+        with self.writing():
+            self._replace(f"{draft.path}/{MANIFEST}", json.dumps(manifest, indent=1, sort_keys=True).encode())
+        for file in older:
+            with suppress(OSError):
+                self.fs.rm_file(f"{draft.path}/{file}")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what a file system raises on writing into a StoreError."""
+        try:
+            yield
+        except OSError as cause:
+            raise StoreError(
+                f"store '{self.url}' cannot be written: {cause}; free space, mend its permissions, or name another"
+            ) from cause
+
+    def _manifest(self, path: str) -> dict[str, Any]:
+        manifest = json.loads(self.fs.cat_file(f"{path}/{MANIFEST}"))
+        if not isinstance(manifest, dict):
+            raise ValueError("a manifest is a mapping")
+        return manifest
+
+    def _files(self, path: str) -> list[str]:
+        """Return the files of the artifact that lies there now, whole or not."""
+        try:
+            return [entry["file"] for entry in self._manifest(path)["files"].values()]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return []
+
+    def _replace(self, path: str, content: bytes) -> None:
+        """Write a small file so that a reader sees the old one or the new one. An object store does that by itself."""
+        if not isinstance(self.fs, LocalFileSystem):
+            self.fs.pipe_file(path, content)
+            return
+        draft = f"{path}.{uuid.uuid4().hex}"
+        self.fs.pipe_file(draft, content)
+        os.replace(draft, path)
 
     def _sha256(self, path: str) -> str:
         with self.fs.open(path, "rb") as file:

@@ -104,8 +104,9 @@ def test_a_missing_file(store, old_files):
 
 def test_a_damaged_table_is_made_anew(store, old_files):
     read_and_digest(store, old_files)
-    path = store.path("digests", {"digests": str(old_files[0].parent)})
-    with open(f"{path}/digests.parquet", "r+b") as file:
+    key = {"digests": str(old_files[0].parent)}
+    table = store.find("digests", key).files["digests.parquet"]["file"]
+    with open(f"{store.path('digests', key)}/{table}", "r+b") as file:
         file.seek(20)
         file.write(b"damage")
     assert read_and_digest(Store(store.url), old_files) == 20

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,7 +64,7 @@ def test_nothing_is_there_when_the_maker_fails(store):
 def test_a_damaged_artifact_is_absent_and_can_be_made_again(store, damage):
     create(store)
     folder = store.path("things", KEY)
-    table, manifest = f"{folder}/table.parquet", f"{folder}/manifest.json"
+    table, manifest = f"{folder}/{store.find('things', KEY).files['table.parquet']['file']}", f"{folder}/manifest.json"
     content = store.fs.cat_file(table)
     match damage:
         case "flip a byte":
@@ -82,8 +85,7 @@ def test_a_damaged_artifact_is_absent_and_can_be_made_again(store, damage):
 def test_a_flipped_byte_is_noticed_by_the_process_that_found_the_file_whole(tmp_path):
     store = Store(str(tmp_path))
     create(store)
-    assert store.find("things", KEY)
-    path = Path(store.path("things", KEY)) / "table.parquet"
+    path = Path(store.path("things", KEY)) / store.find("things", KEY).files["table.parquet"]["file"]
     content = bytearray(path.read_bytes())
     content[40] ^= 1
     path.write_bytes(content)
@@ -98,11 +100,36 @@ def test_an_artifact_in_anothers_place_is_not_taken_for_it(tmp_path):
     assert store.find("things", KEY) is None
 
 
-def test_no_artifact_is_complete_while_it_is_made_anew(tmp_path):
+def test_making_it_anew_leaves_no_older_files(tmp_path):
     store = Store(str(tmp_path))
     create(store)
-    with store.create("things", KEY):
-        assert store.find("things", KEY) is None
+    create(store)
+    files = [path.name for path in Path(store.path("things", KEY)).iterdir()]
+    assert sorted(files) == sorted(["manifest.json", store.find("things", KEY).files["table.parquet"]["file"]])
+
+
+WRITER = """
+import sys, pyarrow as pa
+from emms.store import Store
+store = Store(sys.argv[1])
+for i in range(100):
+    with store.create("things", {"stage": "test"}) as draft:
+        draft.table("table.parquet", pa.table({"a": list(range(1000 + i))}))
+"""
+
+
+def test_two_processes_that_make_the_same_do_not_disturb_each_other_nor_a_reader(tmp_path):
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stderr=subprocess.PIPE) for _ in range(2)]
+    found = 0
+    while any(writer.poll() is None for writer in writers):
+        artifact = Store(str(tmp_path)).find("things", {"stage": "test"})
+        if artifact is not None:
+            found += 1
+            # The writers throw away what they replace, so it may be gone; what can be read is whole.
+            with contextlib.suppress(FileNotFoundError):
+                assert len(artifact.table("table.parquet")) == artifact.files["table.parquet"]["rows"]
+    assert [writer.communicate()[1] for writer in writers] == [b"", b""]
+    assert found
 
 
 def test_a_store_that_cannot_be_written_says_so_and_how_to_mend_it(tmp_path):

@@ -44,10 +44,6 @@ class Dataset(BaseModel, ABC):
 
     format: str
 
-    def title(self) -> str:
-        """Return what to call the dataset in tables."""
-        return self.format
-
     @property
     def name(self) -> str:
         """What the dataset is called in the results: the name of its file or folder, or of its format."""

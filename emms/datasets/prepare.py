@@ -128,7 +128,7 @@ def prepare(
             draft.table("samples.parquet", kept.drop("path").to_arrow())
             draft.table("labels.parquet", _label_table(listing.labels).to_arrow())
     return Prepared(
-        name=dataset.title(),
+        name=dataset.name,
         fingerprint=_fingerprint(kept, listing.labels, settings),
         key=key,
         count=len(kept),
