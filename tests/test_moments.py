@@ -156,6 +156,13 @@ def test_they_come_back_from_a_file_as_they_were(kind):
     same(back.update(*more), moments.update(*more), rtol=1e-15)
 
 
+def test_the_smallest_come_back_and_can_be_added_to():
+    one = np.ones((1, 1))
+    for moments, label in [(ClassMoments(1, 1), np.zeros(1, int)), (TargetMoments(1, 1), one)]:
+        back = type(moments).from_table(moments.update(one, label).to_table())
+        same(back.update(3 * one, label), moments.update(3 * one, label))
+
+
 def test_a_table_of_something_else_is_refused():
     table = ClassMoments(D1, C).to_table()
     with pytest.raises(EstimatorError, match="no target moments"):
@@ -187,8 +194,9 @@ def test_features_that_are_no_numbers_are_counted(kind, bad):
 
 def test_features_too_large_to_square_are_refused():
     moments = ClassMoments(2, 1).update(np.array([[1e200, 1], [-1e200, 2], [0, 4]]), np.zeros(3, int))
-    with pytest.raises(EstimatorError, match="too large"):
-        _ = moments.space
+    for derived in ["space", "eigen"]:
+        with pytest.raises(EstimatorError, match="too large"):
+            getattr(moments, derived)
 
 
 @pytest.mark.parametrize(

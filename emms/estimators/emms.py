@@ -6,10 +6,9 @@ import warnings
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from emms.errors import EstimatorError
-from emms.estimators.base import LabelEmbeddingEstimator, moments_of, warn_if_interpolating
+from emms.estimators.base import LabelEmbeddingEstimator, UnreliableScoreWarning, moments_of, warn_if_interpolating
 from emms.estimators.simplex import descend, minimise, project
 from emms.moments import Moments
 from emms.moments.base import EPSILON
@@ -72,7 +71,7 @@ class EMMS(LabelEmbeddingEstimator):
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from moments; label_embeddings (C, D2, K), one a class, or None if the moments hold them.
 
-        Warns with UnreliableScoreWarning when N <= D1 + 1. Raises EstimatorError for fewer than two samples.
+        Warns with UnreliableScoreWarning when N <= D1 + 1, or `max_iter` was too few. Raises EstimatorError for fewer than two samples.
         """
         if moments.count < 2:
             raise EstimatorError(f"EMMS needs two samples or more, not {moments.count}")
@@ -120,6 +119,6 @@ class EMMS(LabelEmbeddingEstimator):
             warnings.warn(
                 f"EMMS(solver='alternating') has not reached its tolerance in {self.max_iter} iterations; "
                 f"use solver='exact', which needs none",
-                ConvergenceWarning,
+                UnreliableScoreWarning,
                 stacklevel=3,
             )

@@ -41,7 +41,8 @@ class Moments(ABC):
 
     `update` takes in a batch; `a + b` is the moments of both sets of samples; `total - part` those of the rest. Input
     may be float32; sums are float64, taken about the mean (Chan, Golub and LeVeque, 1983), so a large mean costs no
-    digits. Nothing that is as long as the dataset is kept.
+    digits. Nothing that is as long as the dataset is kept. Moments whose `update` raised are of no more use: a part of
+    the batch may be in them.
     """
 
     kind: ClassVar[str]
@@ -69,11 +70,16 @@ class Moments(ABC):
 
         Raises EstimatorError when the features are too large for float64 sums of squares.
         """
+        self._check_squares()
         return ColumnSpace(self._scatter, self.mean, self.count)
 
     @cached_property
     def eigen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Eigenvalues (D1,), ascending, and eigenvectors (D1, D1) of the uncentred X'X; shared by estimators."""
+        """Eigenvalues (D1,), ascending, and eigenvectors (D1, D1) of the uncentred X'X; shared by estimators.
+
+        Raises EstimatorError when the features are too large for float64 sums of squares.
+        """
+        self._check_squares()
         return np.linalg.eigh(self.scatter + self.count * np.outer(self.mean, self.mean))
 
     @property
@@ -131,6 +137,10 @@ class Moments(ABC):
         for derived in ("scatter", "space", "eigen"):
             self.__dict__.pop(derived, None)
 
+    def _check_squares(self) -> None:
+        if not np.isfinite(np.diag(self._scatter) + self.count * self.mean * self.mean).all():
+            raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
+
     def _check_matches(self, other: Moments) -> None:
         if type(self) is not type(other) or self._shape() != other._shape():
             raise EstimatorError(
@@ -180,9 +190,9 @@ class Moments(ABC):
         moments = cls(**about)
         moments.count = count
         moments.mean = _from_column(table["mean"])
-        moments._scatter = np.asfortranarray(_from_column(table["scatter"]))
-        small = {name.decode(): np.frombuffer(b, dtype="<f8") for name, b in metadata.items() if name != b"moments"}
-        moments._restore({name: _from_column(table[name]) for name in table.column_names[2:]}, small)
+        moments._scatter = np.array(_from_column(table["scatter"]), order="F")
+        small = {name: np.frombuffer(metadata[name.encode()], dtype="<f8") for name in moments._small_arrays()}
+        moments._restore({name: _from_column(table[name]) for name in moments._columns()}, small)
         return moments
 
     @abstractmethod
@@ -195,7 +205,7 @@ class Moments(ABC):
 
     @abstractmethod
     def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
-        """Take back what `_columns` and `_small_arrays` gave; the small ones come flat."""
+        """Take back what `_columns` and `_small_arrays` gave; the small ones come flat, and none can be written to."""
 
 
 def blocks(n_samples: int, width: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -217,5 +227,6 @@ def _to_column(array: np.ndarray) -> pa.Array:
 
 def _from_column(column: pa.ChunkedArray) -> np.ndarray:
     array = column.combine_chunks()
-    flat = array if pa.types.is_floating(array.type) else array.flatten()
-    return flat.to_numpy(zero_copy_only=False).reshape(len(array), -1).squeeze(1 if array is flat else ())
+    if pa.types.is_fixed_size_list(array.type):
+        return array.flatten().to_numpy().reshape(len(array), -1)
+    return array.to_numpy()

@@ -125,5 +125,5 @@ class ClassMoments(Moments):
         return {"class_counts": self.class_counts}
 
     def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
-        self.class_sums = np.ascontiguousarray(columns["class_sums"].T)
+        self.class_sums = np.array(columns["class_sums"].T, order="C")
         self.class_counts = small["class_counts"].copy()

@@ -6,8 +6,6 @@ import numpy as np
 from scipy.linalg.blas import dtrsm
 from scipy.linalg.lapack import dpotrf, dpstrf
 
-from emms.errors import EstimatorError
-
 CONSTANT = float(np.finfo(np.float32).eps)
 """A feature whose standard deviation is at most this part of its mean is constant: float32 cannot tell it apart."""
 DEPENDENT = 1e-12
@@ -20,13 +18,10 @@ class ColumnSpace:
 
     scatter: (D1, D1) about the mean, upper triangle; mean: (D1,); count: N. Columns are scaled to unit variance first,
     so that the units of a feature do not matter. `rank` is the dimension, `columns` names the features kept.
-    Raises EstimatorError when sums of squares have overflowed.
     """
 
     def __init__(self, scatter: np.ndarray, mean: np.ndarray, count: int) -> None:
         squares = np.diag(scatter)
-        if not np.isfinite(squares).all():
-            raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
         self._n_features = len(mean)
         varying = np.flatnonzero(squares > count * (CONSTANT * mean) ** 2)
         self._scale = 1 / np.sqrt(squares[varying])

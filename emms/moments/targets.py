@@ -67,9 +67,8 @@ class TargetMoments(Moments):
         self._check_none(label_embeddings)
         scale = self._scale()
         total = np.einsum("jkd,jd,kd->jk", self.target_scatter, scale, scale)
-        half = (
-            self.space.half(self._cross * scale.ravel()).ravel("K").reshape(len(scale), -1)
-        )  # no copy: columns come first
+        half = self.space.half(self._cross * scale.ravel())
+        half = half.ravel("K").reshape(len(scale), -1)  # one row an encoder; no copy, as columns lie in one piece
         return LabelProducts(total, half @ half.T, scale.shape[1])
 
     def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
@@ -121,6 +120,6 @@ class TargetMoments(Moments):
         return {"target_mean": self.target_mean, "target_scatter": self.target_scatter}
 
     def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
-        self._cross = np.asfortranarray(columns["cross"])
+        self._cross = np.array(columns["cross"], order="F")
         self.target_mean = small["target_mean"].reshape(self.target_mean.shape)
         self.target_scatter = small["target_scatter"].reshape(self.target_scatter.shape).copy()

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.exceptions import ConvergenceWarning
 
 from emms.errors import EstimatorError
 from emms.estimators import UnreliableScoreWarning
@@ -101,7 +100,7 @@ def test_alternating_never_rises_and_reaches_the_minimum(seed, K, shared):
 
 
 def test_alternating_says_when_it_has_not_arrived():
-    with pytest.warns(ConvergenceWarning, match="solver='exact'"):
+    with pytest.warns(UnreliableScoreWarning, match="solver='exact'"):
         EMMS("alternating", tolerance=1e-15, max_iter=2).fit(*random_case(0))
 
 
