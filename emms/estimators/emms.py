@@ -71,7 +71,8 @@ class EMMS(LabelEmbeddingEstimator):
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from moments; label_embeddings (C, D2, K), one a class, or None if the moments hold them.
 
-        Warns with UnreliableScoreWarning when N <= D1 + 1, or `max_iter` was too few. Raises EstimatorError for fewer than two samples.
+        Warns with UnreliableScoreWarning when N <= D1 + 1, or when `max_iter` iterations were too few.
+        Raises EstimatorError for fewer than two samples.
         """
         if moments.count < 2:
             raise EstimatorError(f"EMMS needs two samples or more, not {moments.count}")
