@@ -40,7 +40,9 @@ def photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375)) ->
     """Write JPEG files that cost about as much to decode as photographs: smooth shapes with fine grain."""
     rng = np.random.default_rng(0)
     for i in range(count):
-        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(
+            size, Image.Resampling.BICUBIC
+        )
         grain = rng.integers(-6, 7, (size[1], size[0], 1))
         pixels = np.clip(np.asarray(coarse, dtype=np.int16) + grain, 0, 255).astype(np.uint8)
         target = folder / "photos" / str(i % 2) / f"{i}.jpg"
@@ -53,7 +55,9 @@ def members(names: tuple[str, ...]) -> list[Member]:
     made = []
     for name in names:
         network = candidate(ModelSpec(source="packaged", name=name))
-        key = features_key("benchmark", network.network(lambda paths: paths), network.preprocessing(), network.view, "float32")
+        key = features_key(
+            "benchmark", network.network(lambda paths: paths), network.preprocessing(), network.view, "float32"
+        )
         made.append(Member(network, key))
     return made
 
@@ -62,7 +66,9 @@ def emms_seconds(photos: Path, samples: pl.DataFrame, store: Path) -> dict[str, 
     seconds = {}
     for together in plan_passes(members(NAMES)):
         started = time.perf_counter()
-        extract(together, ImageFolder(format="imagefolder", path=photos), samples, Store(str(store)), torch.device("cpu"))
+        extract(
+            together, ImageFolder(format="imagefolder", path=photos), samples, Store(str(store)), torch.device("cpu")
+        )
         seconds["+".join(m.candidate.spec.name for m in together)] = time.perf_counter() - started
     return seconds
 
@@ -115,7 +121,9 @@ def memory(count: int) -> None:
         samples = ImageFolder(format="imagefolder", path=photos).listing().samples
         samples = pl.concat([samples] * (count // 500))
         network = members(NAMES[:1])
-        extract(network, ImageFolder(format="imagefolder", path=photos), samples, Store(f"{folder}/s"), torch.device("cpu"))
+        extract(
+            network, ImageFolder(format="imagefolder", path=photos), samples, Store(f"{folder}/s"), torch.device("cpu")
+        )
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -64,7 +64,7 @@ def _check_truth(spec: Spec) -> None:
     if not set(known) & set(ids):
         raise SpecError(
             f"truth '{spec.truth}' knows none of the models ranked (it has '{known[0]}', the spec '{ids[0]}'"
-            f"{did_you_mean(ids[0], known)}); its column `model` must hold the names as `emms rank --dry-run` prints them"
+            f"{did_you_mean(ids[0], known)}); its column `model` must hold names as `emms rank --dry-run` prints them"
         )
 
 
@@ -80,4 +80,6 @@ def _report(checks: list[Callable[[], object]]) -> None:
         except EMMSError as fault:
             faults.append(str(fault))
     if faults:
-        raise SpecError(faults[0] if len(faults) == 1 else "\n".join([f"{len(faults)} faults:", *(f"  {f}" for f in faults)]))
+        raise SpecError(
+            faults[0] if len(faults) == 1 else "\n".join([f"{len(faults)} faults:", *(f"  {f}" for f in faults)])
+        )

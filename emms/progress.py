@@ -32,5 +32,7 @@ class Silent:
         """Ignore it."""
 
 
-listener: ContextVar[Listener] = ContextVar("listener", default=Silent())
+_SILENT = Silent()
+
+listener: ContextVar[Listener] = ContextVar("listener", default=_SILENT)
 """The listener of the run this thread works for. Threads that Prefect starts inherit it; other machines are silent."""

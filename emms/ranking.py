@@ -114,7 +114,9 @@ class Ranking:
             self.frame.write_csv(folder / "ranking.csv")
             self.scores.write_parquet(folder / "scores.parquet")
             if self.evaluation is None:
-                (folder / "evaluation.csv").unlink(missing_ok=True)  # that of an earlier run would seem to be of this one
+                (folder / "evaluation.csv").unlink(
+                    missing_ok=True
+                )  # that of an earlier run would seem to be of this one
             else:
                 self.evaluation.write_csv(folder / "evaluation.csv")
             (folder / "run.json").write_text(json.dumps(self.run, indent=2) + "\n", encoding="utf-8")
@@ -198,7 +200,9 @@ def unreliable(frame: pl.DataFrame, samples: int) -> list[str]:
         return []
     widest = int(wide["features"].max())  # type: ignore[arg-type]
     chance = f"{min(1.0, widest / samples):.0%}"
-    names = ", ".join(f"{row['model']} ({row['features']:,})" for row in wide.sort("features", "model").iter_rows(named=True))
+    names = ", ".join(
+        f"{row['model']} ({row['features']:,})" for row in wide.sort("features", "model").iter_rows(named=True)
+    )
     return [
         f"{samples:,} samples are few for features this wide, and the score is a training residual: {widest:,} random "
         f"features would explain {chance} of any labels, so wide networks, trained or not, look better than they are. "

@@ -1,4 +1,4 @@
-"""The specification of a run: one pydantic model for the YAML file, the flow's parameter and the form in Prefect's UI."""
+"""The specification of a run: one pydantic model for the YAML file, the flow's parameter and the form in its UI."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from emms.datasets import FORMATS
+from emms.datasets import FORMATS, Dataset
 from emms.errors import did_you_mean
 from emms.labels.text import TASKS, check_template
 
@@ -137,11 +137,13 @@ def _format_tag(value: Any) -> Any:
     return value.get("format") if isinstance(value, Mapping) else getattr(value, "format", None)
 
 
-# One union of all known formats' settings, told apart by `format`, so that a form can offer each its own fields.
-AnyDataset = Annotated[
-    reduce(or_, (Annotated[format_, Tag(name)] for name, format_ in FORMATS)),  # type: ignore[valid-type]
-    Discriminator(_format_tag),
-]
+if TYPE_CHECKING:
+    AnyDataset = Dataset
+else:
+    # One union of all known formats' settings, told apart by `format`, so that a form can offer each its own fields.
+    AnyDataset = Annotated[
+        reduce(or_, (Annotated[format_, Tag(name)] for name, format_ in FORMATS)), Discriminator(_format_tag)
+    ]
 
 
 class Spec(BaseModel):
@@ -150,7 +152,7 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     task: str = Field("image-classification", description="what the networks will be used for")
-    dataset: AnyDataset = Field(description="the samples and their labels")  # type: ignore[valid-type]
+    dataset: AnyDataset = Field(description="the samples and their labels")
     models: tuple[ModelSpec, ...] = Field(min_length=1, description="the candidate networks")
     label_encoders: tuple[EncoderSpec, ...] = Field(
         ("packaged:all-minilm-l6-v2", "packaged:glove-6b-50d"),  # type: ignore[arg-type]

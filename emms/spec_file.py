@@ -51,7 +51,7 @@ def _validate(content: Mapping[str, Any], where: str, tree: yaml.Node | None) ->
 
 
 def _place(loc: tuple[int | str, ...], tree: yaml.Node | None) -> str:
-    """Return `line 3, models[1].name: ` for where an error lies. Parts of `loc` that are not in the file are left out."""
+    """Return `line 3, models[1].name: ` for where an error lies."""
     key, line = "", None
     for part in loc:
         following = next((entry for entry in _children(tree) if entry[0] == part), None)

@@ -1,4 +1,4 @@
-"""The stages of a run, each a function from references to references: what lies in the store is named, not passed on.
+"""The stages of a run, each a function from references to references: what is in the store is named, not passed.
 
 `emms.rank` calls them one after another; the flow wraps each in a Prefect task. References are small pydantic models, so
 that they travel as JSON. Every stage first asks the store, and says in `computed` whether it had to work.
@@ -125,15 +125,12 @@ def extract_features(spec: Spec, models: Sequence[Resolved], dataset: Prepared) 
 
 
 def _extracted(member: Member, features: Features | None) -> Extracted:
-    known = {"model": member.candidate.spec, "key": member.key, "computed": member.computed > 0}
+    extracted = Extracted(model=member.candidate.spec, key=member.key, computed=member.computed > 0)
     if features is None:
-        return Extracted(**known, failure=member.failure or "its features vanished from the store; run again")
-    return Extracted(
-        **known,
-        dimension=features.dimension,
-        parameters=features.parameters,
-        images_per_second=features.images_per_second,
-    )
+        reason = member.failure or "its features vanished from the store; run again"
+        return extracted.model_copy(update={"failure": reason})
+    facts = {name: getattr(features, name) for name in ("dimension", "parameters", "images_per_second")}
+    return extracted.model_copy(update=facts)
 
 
 def embed_label_texts(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> Embedded:
@@ -173,7 +170,9 @@ def accumulate_moments(spec: Spec, features: Extracted, dataset: Prepared) -> Ac
     return Accumulated(model=features.model, key=key, computed=True)
 
 
-def score(spec: Spec, dataset: Prepared, moments: Accumulated, estimator: EstimatorSpec, labels: Sequence[Embedded]) -> Scored:
+def score(
+    spec: Spec, dataset: Prepared, moments: Accumulated, estimator: EstimatorSpec, labels: Sequence[Embedded]
+) -> Scored:
     """Score a candidate by one estimator; what the data do not determine is a failure of this score alone."""
     store = open_store(spec.store)
     scorer = make_estimator(estimator.name, **estimator.settings)
@@ -189,20 +188,27 @@ def score(spec: Spec, dataset: Prepared, moments: Accumulated, estimator: Estima
             value = _score(scorer, ClassMoments.from_table(statistics.table(MOMENTS_FILE)), embedded, dataset, store)
         except EstimatorError as cause:
             return Scored(model=moments.model, estimator=estimator, computed=True, failure=str(cause))
-        meta = {"score": value, "seconds": time.perf_counter() - started}
+        seconds = time.perf_counter() - started
         with store.create("scores", key) as draft:
-            draft.table("score.parquet", pa.table({name: [number] for name, number in meta.items()}))
-            draft.meta |= meta | {"model": moments.model.id, "estimator": estimator.id}
-        return Scored(model=moments.model, estimator=estimator, computed=True, **meta)
-    meta = {name: found.meta[name] for name in ("score", "seconds")}
-    return Scored(model=moments.model, estimator=estimator, computed=False, **meta)
+            draft.table("score.parquet", pa.table({"score": [value], "seconds": [seconds]}))
+            draft.meta |= {
+                "score": value,
+                "seconds": seconds,
+                "model": moments.model.id,
+                "estimator": estimator.id,
+            }
+        return Scored(model=moments.model, estimator=estimator, computed=True, score=value, seconds=seconds)
+    value, seconds = found.meta["score"], found.meta["seconds"]
+    return Scored(model=moments.model, estimator=estimator, computed=False, score=value, seconds=seconds)
 
 
 def _score(
     scorer: Estimator, moments: ClassMoments, labels: Sequence[Embedded], dataset: Prepared, store: Store
 ) -> float:
     if not isinstance(scorer, MomentEstimator):
-        raise EstimatorError(f"estimator '{scorer.name}' reads samples, which a run does not give it; use it from Python")
+        raise EstimatorError(
+            f"estimator '{scorer.name}' reads samples, which a run does not give it; use it from Python"
+        )
     embeddings = None
     if labels:
         counts = np.bincount(dataset.label_index(store), minlength=dataset.classes)

@@ -6,10 +6,9 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 # Before anything imports Prefect, which reads its settings once. What the user has set stays.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -52,7 +51,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it, and end.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it, and end.")
+    ] = False,
 ) -> None:
     pass
 
@@ -68,7 +69,9 @@ def rank(
     store: Store = None,
     output: Output = None,
     device: Device = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed, and compute nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be computed, and compute nothing.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Rank the candidate networks of SPEC, or those given by --model on the images in --images."""
@@ -203,7 +206,7 @@ def _run(spec: Any, verbose: bool) -> None:
         warnings.filterwarnings("ignore")
     err.print("starting …", style="dim")
     from emms.checks import check_models, check_run
-    from emms.pipeline import describe_run
+    from emms.pipeline import Outcome, describe_run
     from emms.progress import listener
     from emms.ranking import build_ranking
     from emms.terminal import Terminal
@@ -214,7 +217,7 @@ def _run(spec: Any, verbose: bool) -> None:
 
     with Terminal(err) as terminal:
         listener.set(terminal)
-        outcome = flow(spec, return_state=True).result()
+        outcome = cast(Outcome, flow(spec, return_state=True).result())
     ranking = build_ranking(
         spec, outcome.dataset, outcome.extracted, outcome.scored, outcome.failed, describe_run(spec, outcome)
     )

@@ -24,10 +24,10 @@ from tasks.scores import accumulate_moments, score
 Key = TypeVar("Key")
 
 # One at a time on one machine: each task that computes uses all its cores, or its whole GPU. Other runners fan out.
-ONE_AT_A_TIME = ThreadPoolTaskRunner(max_workers=1)  # type: ignore[var-annotated]
+ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
 
 
-@flow(name="emms-rank", flow_run_name="rank {spec.dataset.name}", task_runner=ONE_AT_A_TIME, validate_parameters=True)
+@flow(name="emms-rank", flow_run_name="rank {spec.dataset.name}", task_runner=ONE_AT_A_TIME, result_serializer="json")
 def rank(spec: Spec) -> State[Outcome]:
     """Rank the candidate networks of a spec on its dataset.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from prefect import task
 
 from emms import stages

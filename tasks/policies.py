@@ -37,7 +37,7 @@ def cached_in_store(keys: Keys) -> CacheKeyFnPolicy:
     """Let Prefect's cache answer only for what the store holds, complete and whole, at this moment.
 
     With an artifact missing or spoilt there is no cache key, so the task runs and the store decides. A task that is
-    recorded under a key therefore always found its artifacts there, and says so when its result is taken from the cache.
+    recorded under a key therefore always found its artifacts there, and says so when its result comes from the cache.
     """
 
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:

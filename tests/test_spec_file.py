@@ -61,9 +61,15 @@ def test_a_form_can_be_made_of_it():
         (("digits", "digitz"), r"line 1, dataset: dataset format 'digitz' is unknown; did you mean 'digits'\?"),
         (("{format: digits}", "{path: x}"), r"line 1, dataset: has no `format:`"),
         (("{format: digits}", "{format: imagefolder}"), r"dataset.path: is required"),
-        (("{format: digits}", "{format: imagefolder, paht: x}"), r"dataset.paht: unknown key 'paht'; did you mean 'path'"),
+        (
+            ("{format: digits}", "{format: imagefolder, paht: x}"),
+            r"dataset.paht: unknown key 'paht'; did you mean 'path'",
+        ),
         (("estimators:", "limit: 1\nestimators:"), r"line 6, limit: .*greater than or equal to 2"),
-        (("estimators:", "task: image-clasification\nestimators:"), r"line 6, task: .*did you mean 'image-classification'"),
+        (
+            ("estimators:", "task: image-clasification\nestimators:"),
+            r"line 6, task: .*did you mean 'image-classification'",
+        ),
         (("estimators:", "label_template: a photo\nestimators:"), r"line 6, label_template: .*\{label\}"),
         (("estimators:", "device: gpu\nestimators:"), r"line 6, device: "),
         (("vit_small_patch16_224@blocks.6", "resnet50.a1_in1k"), r"line 2, models: .*more than once"),

@@ -119,7 +119,9 @@ for i in range(100):
 
 
 def test_two_processes_that_make_the_same_do_not_disturb_each_other_nor_a_reader(tmp_path):
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stderr=subprocess.PIPE) for _ in range(2)]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stderr=subprocess.PIPE) for _ in range(2)
+    ]
     found = 0
     while any(writer.poll() is None for writer in writers):
         artifact = Store(str(tmp_path)).find("things", {"stage": "test"})

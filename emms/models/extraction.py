@@ -20,7 +20,7 @@ import polars as pl
 import torch
 
 from emms.datasets.base import Dataset
-from emms.errors import EMMSError, ModelError
+from emms.errors import BadSampleError, DatasetError, EMMSError, ModelError
 from emms.features import FILE, ROW_GROUP_ROWS, FeaturesKey, shard_key, shards, to_table
 from emms.hardware import cores, default_batch_size, keep_freed_memory
 from emms.models.base import Candidate, Forward
@@ -164,7 +164,10 @@ def _batches(
     """Read and prepare samples in threads, a few batches ahead; Pillow and numpy let go of the interpreter's lock."""
 
     def prepared(record: dict[str, Any]) -> np.ndarray:
-        return candidate.prepare(dataset.load(record))
+        try:
+            return candidate.prepare(dataset.load(record))
+        except BadSampleError as bad:
+            raise DatasetError(f"sample '{record['id']}' {bad}; it was whole when the run began") from bad
 
     pool = ThreadPoolExecutor(cores(), thread_name_prefix="loader")
     try:

@@ -34,7 +34,9 @@ def pool(output: object, how: str, layout: Layout, default_token: bool, where: s
     """Return (B, D) from a vector (B, D), a map (B, D, H, W) or (B, H, W, D), or tokens (B, T, D).
 
     `how` is `mean` over space or patch tokens, `token` for the class token, or `auto`: the class token where the
-    architecture pools by it (`default_token`), otherwise the mean. Raises ModelError, naming `where`, for anything else.
+    architecture pools by it (`default_token`), otherwise the mean.
+
+    Raises ModelError, naming `where`, for anything else.
     """
     if not isinstance(output, torch.Tensor):
         raise ModelError(f"{where} puts out a {type(output).__name__}, not one tensor; name another module")

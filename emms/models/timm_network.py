@@ -21,7 +21,6 @@ from emms.datasets.base import Sample
 from emms.errors import ModelError, UnavailableError, did_you_mean
 from emms.models.base import Candidate, Digests, Forward, View
 from emms.models.pooling import Layout, pool
-from emms.spec import ModelSpec
 
 VERSION = 1  # of everything here that changes what a feature is
 
@@ -117,7 +116,7 @@ class TimmNetwork(Candidate):
         # timm's own chain up to, and without, the conversion to float, which is cheaper on a batch on the device.
         return create_transform(**self._data_config, use_prefetcher=True)
 
-    def _skeleton(self) -> torch.nn.Module:
+    def _skeleton(self) -> Any:
         """Return the network without storage for its weights."""
         architecture, _, tag = self.architecture.partition(".")
         if not timm.is_model(architecture):
@@ -193,7 +192,7 @@ class _TimmForward(Forward):
         convolutional = any(isinstance(m, torch.nn.Conv2d) and m.kernel_size != m.stride for m in module.modules())
         # Convolutions run up to three times faster on it; a transformer's patch embedding gains nothing.
         self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
-        self._module = module.to(device, memory_format=self._memory_format)
+        self._module: Any = module.to(device).to(memory_format=self._memory_format)
         self._device, self._name, self._layout = device, name, Layout.of(module)
         self._default_token = self._layout.class_token and getattr(module, "global_pool", "") == "token"
         self._mean = torch.tensor(data_config["mean"], device=device).mul(255).view(1, -1, 1, 1)

@@ -15,7 +15,6 @@ from emms.models.packaged import PACKAGES
 from emms.models.timm_network import read_state_dict
 from emms.spec import ModelSpec
 
-
 PALACE = 698  # in ImageNet
 
 

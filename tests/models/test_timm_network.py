@@ -44,7 +44,9 @@ def by_timm(name: str, *images: Image.Image, seed: int = 0) -> tuple[torch.nn.Mo
     return module, torch.stack([transform(i) for i in images])
 
 
-@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "mobilenetv3_small_050", "swin_tiny_patch4_window7_224"])
+@pytest.mark.parametrize(
+    "name", ["resnet10t", "vit_tiny_patch16_224", "mobilenetv3_small_050", "swin_tiny_patch4_window7_224"]
+)
 def test_features_are_timms_pooled_pre_logits(name):
     module, inputs = by_timm(name, image())
     with torch.inference_mode():
@@ -138,7 +140,9 @@ def test_checkpoints_that_cannot_be_used(tmp_path, capsys):
     broken = timm.create_model("resnet10t").state_dict()
     broken["layer1.0.conv1.weight"][0, 0, 0, :2] = float("nan")
     torch.save(broken, tmp_path / "nan.pth")
-    with pytest.raises(ModelError, match=r"holds nan or infinity in 1 tensors \(first: 2 values of 'layer1.0.conv1.weight'\)"):
+    with pytest.raises(
+        ModelError, match=r"holds nan or infinity in 1 tensors \(first: 2 values of 'layer1.0.conv1.weight'\)"
+    ):
         check("nan.pth")
 
 
