@@ -1,9 +1,15 @@
 """Candidate networks: from a name to features."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from emms.errors import ModelError
 from emms.models.base import Candidate
 from emms.registry import Registry
-from emms.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from emms.spec import ModelSpec
 
 SOURCES: Registry[type[Candidate]] = Registry(
     "source of networks",

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from emms.datasets.base import Sample
-from emms.spec import ModelSpec
 
 if TYPE_CHECKING:
     import torch
+
+    # The spec knows all dataset formats, and one of them may come from a package that imports this module.
+    from emms.spec import ModelSpec
 
 Digests = Callable[[Sequence[str]], list[str]]
 

@@ -67,7 +67,8 @@ class TargetMoments(Moments):
         self._check_none(label_embeddings)
         scale = self._scale()
         total = np.einsum("jkd,jd,kd->jk", self.target_scatter, scale, scale)
-        half = self.space.half(self._cross * scale.ravel())
+        half = self.space.half(self._cross)
+        half *= scale.ravel()
         half = half.ravel("K").reshape(len(scale), -1)  # one row an encoder; no copy, as columns lie in one piece
         return LabelProducts(total, half @ half.T, scale.shape[1])
 

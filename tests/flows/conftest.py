@@ -37,4 +37,3 @@ def settings(photos: Path, tmp_path: Path) -> dict[str, Any]:
         "store": str(tmp_path / "store"),
         "output": str(tmp_path / "output"),
     }
-

@@ -95,7 +95,9 @@ class PlainForward(Forward):
 
 
 def make(name: str = "plain", layer: str | None = None, kind: type[Plain] = Plain, rows: int = 16) -> Member:
-    network = type(kind.__name__, (kind,), {"calls": 0, "prepare": Plain.prepare})(ModelSpec(source="x", name=name, layer=layer))
+    network = type(kind.__name__, (kind,), {"calls": 0, "prepare": Plain.prepare})(
+        ModelSpec(source="x", name=name, layer=layer)
+    )
     key = features_key("dataset", network.network(None), network.preprocessing(), network.view, "float32")
     return Member(network, {**key, "shard_rows": rows})
 

@@ -1,0 +1,203 @@
+"""The command line: bad input is one clear message and exit code 2, before any network runs."""
+
+from __future__ import annotations
+
+import io
+import sys
+import zlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+import safetensors.torch
+import timm
+import torch
+from PIL import Image
+
+from flows.cli import BAD_INPUT, SOME_FAILED, main
+
+DATA = Path(__file__).parent.parent / "data"
+UNTRAINED = "{source: timm, name: resnet10t, pretrained: false}"
+
+
+@pytest.fixture
+def emms(monkeypatch, capfd, tmp_path):
+    """Run the command in this process; give its exit code, what it printed, and what it complained of."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["emms", *map(str, arguments)])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        printed = capfd.readouterr()
+        return int(code or 0), printed.out, " ".join(printed.err.split())
+
+    return run
+
+
+@pytest.fixture
+def spec(tmp_path, photos):
+    """Write a spec, with lines added to it or replaced; give its path."""
+
+    def write(models: str = f"[{UNTRAINED}]", **lines: str) -> Path:
+        keys = {
+            "dataset": f"{{format: imagefolder, path: {photos}}}",
+            "models": models,
+            "label_encoders": "[packaged:glove-6b-50d]",
+            **lines,
+        }
+        (tmp_path / "spec.yaml").write_text("".join(f"{key}: {value}\n" for key, value in keys.items()))
+        return tmp_path / "spec.yaml"
+
+    return write
+
+
+def refused(result: tuple[int, str, str], *parts: str) -> None:
+    code, out, err = result
+    assert code == BAD_INPUT, (out, err)
+    assert "Traceback" not in out + err
+    for part in parts:
+        assert part in err
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestDatasetsThatCannotBeRanked:
+    """The flow finds out, after looking at the dataset and before any network runs."""
+
+    @pytest.fixture(autouse=True)
+    def no_network_ran(self, tmp_path):
+        yield
+        assert not list((tmp_path / "artifacts").glob("features/*"))
+
+    def test_a_missing_folder(self, emms, spec, tmp_path):
+        dataset = f"{{format: imagefolder, path: {tmp_path}/nowhere}}"
+        refused(emms("rank", spec(dataset=dataset)), "nowhere")
+
+    def test_an_empty_folder(self, emms, tmp_path):
+        (tmp_path / "empty").mkdir()
+        refused(emms("rank", "--images", "empty", "--model", "packaged:efficientnet-lite0"), "empty")
+
+    def test_a_class_without_an_image(self, emms, spec, photos):
+        (photos / "durian").mkdir()
+        refused(emms("rank", spec()), "'durian'")
+
+    def test_one_class_only(self, emms, spec, photos):
+        for name in ("banana", "cherry"):
+            (photos / name).rename(photos.parent / name)
+        refused(emms("rank", spec()), "only one class ('apple')")
+
+    def test_a_truncated_image(self, emms, spec, photos):
+        (photos / "apple" / "3.png").write_bytes((photos / "apple" / "3.png").read_bytes()[:150])
+        refused(emms("rank", spec()), "apple/3.png", "on_bad_sample: skip")
+
+    def test_an_image_of_200_million_pixels(self, emms, spec, photos):
+        Image.new("1", (20_000, 10_000)).save(photos / "apple" / "huge.png")
+        refused(emms("rank", spec()), "apple/huge.png", "pixels")
+
+    def test_fewer_samples_than_classes(self, emms, spec):
+        refused(emms("rank", spec(limit="2")), "3 classes")
+
+    def test_labels_that_do_not_match(self, emms, spec, tmp_path):
+        idx = tmp_path / "idx"
+        idx.mkdir()
+        (idx / "train-images-idx3-ubyte").write_bytes(
+            bytes([0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2]) + bytes(12)
+        )
+        (idx / "train-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 0, 1]))
+        refused(emms("rank", spec(dataset=f"{{format: fashion-mnist, path: {idx}}}")), "3 images", "2 labels")
+
+    def test_a_parquet_file_without_the_label_column(self, emms, spec, tmp_path):
+        image = io.BytesIO()
+        Image.new("RGB", (4, 4)).save(image, "png")
+        pl.DataFrame({"image": [image.getvalue()], "lable": ["a"]}).write_parquet(tmp_path / "x.parquet")
+        refused(emms("rank", spec(dataset=f"{{format: parquet, path: {tmp_path}/x.parquet}}")), "'label'", "lable")
+
+
+def test_an_unknown_model(emms, spec):
+    refused(emms("rank", spec("[timm:resnet5O, packaged:efficientnet-lite9]")), "2 faults", "'timm:resnet50'", "lite0")
+
+
+def test_an_unknown_key_and_a_wrong_type(emms, spec):
+    refused(emms("rank", spec(limt="5", seed="zero")), "line 4, limt", "'limit'", "line 5, seed")
+
+
+def test_a_checkpoint_of_another_architecture(emms, spec, tmp_path):
+    state = timm.create_model("mobilenetv3_small_050").state_dict()
+    safetensors.torch.save_file(state, tmp_path / "mine.safetensors")
+    models = "[{source: timm, name: resnet10t, checkpoint: ./mine.safetensors}]"
+    refused(emms("rank", spec(models)), "mine.safetensors", "does not fit", "resnet10t")
+
+
+def test_a_checkpoint_that_holds_a_pickle(emms, spec, tmp_path):
+    torch.save({"weights": zlib.compressobj.__class__}, tmp_path / "mine.pth")
+    refused(
+        emms("rank", spec("[{source: timm, name: resnet10t, checkpoint: ./mine.pth}]")), "mine.pth", "weights alone"
+    )
+
+
+def test_a_checkpoint_with_nan(emms, spec, tmp_path):
+    state = timm.create_model("resnet10t").state_dict()
+    state["conv1.0.weight"][0] = float("nan")
+    torch.save(state, tmp_path / "mine.pth")
+    refused(emms("rank", spec("[{source: timm, name: resnet10t, checkpoint: ./mine.pth}]")), "conv1.0.weight", "nan")
+
+
+def test_a_store_and_an_output_that_cannot_be_written(emms, spec, tmp_path):
+    (tmp_path / "file").write_text("")
+    given = spec(store=f"{tmp_path}/file/store", output=f"{tmp_path}/file/output")
+    refused(emms("rank", given), "2 faults", "--store", "--output")
+
+
+def test_a_truth_that_knows_none_of_the_models(emms, spec, tmp_path):
+    (tmp_path / "truth.csv").write_text("model,value\nresnet10,0.9\n")
+    refused(emms("rank", spec(truth="truth.csv")), "knows none of the models ranked", "'resnet10'")
+
+
+def test_nothing_to_rank(emms):
+    refused(emms("rank"), "nothing to rank")
+    refused(emms("rank", "none.yaml"), "none.yaml", "cannot be read")
+    refused(emms("models", "resnet5O*"), "no model matches")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_from_a_spec_and_what_a_dry_run_says_before_and_after(emms, spec):
+    models = f"[{UNTRAINED}, {{source: timm, name: resnet10t, pretrained: false, layer: layer2}}]"
+    code, out, _ = emms("rank", spec(models), "--dry-run")
+    assert code == 0
+    assert out.count("to compute") == 7
+    code, out, err = emms("rank", spec(models))
+    assert (code, "ranking.csv" in out) == (0, True), err
+    assert "timm:resnet10t@layer2 (untrained, seed 0)" in out
+    code, out, _ = emms("rank", spec(models), "--dry-run")
+    assert (out.count("in the store"), out.count("to compute")) == (7, 0)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_model_whose_weights_cannot_be_had_is_named_and_the_exit_code_says_so(emms, spec):
+    code, out, err = emms("rank", spec(f"[{UNTRAINED}, timm:resnet10t.c3_in1k]"))
+    assert code == SOME_FAILED
+    assert "resnet10t (untrained, seed 0)" in out
+    assert "not ranked: weights of model 'timm:resnet10t.c3_in1k' cannot be had" in err
+
+
+def test_models_and_estimators_are_listed(emms):
+    code, out, _ = emms("models", "*lite0*")
+    assert code == 0
+    assert "packaged:efficientnet-lite0" in out
+    assert "1,280" in out
+    assert "timm:tf_efficientnet_lite0.in1k" in out
+    code, out, _ = emms("estimators")
+    assert (code, "emms" in out, "logme" in out, "2308.06262" in out) == (0, True, True, True)
+    assert emms("--version")[1].startswith("emms ")
+
+
+def test_evaluate_on_the_published_scores(emms, tmp_path):
+    table = DATA / "published" / "tllib_model_ranking_scores.csv"
+    code, _, _ = emms("evaluate", "--scores", table, "--truth", table, "--output", tmp_path / "deep" / "evaluation.csv")
+    assert code == 0
+    assert pl.read_csv(tmp_path / "deep" / "evaluation.csv").height == 20
+    refused(emms("evaluate", "--scores", "none.csv", "--truth", table), "none.csv")

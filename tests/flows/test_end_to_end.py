@@ -1,0 +1,125 @@
+"""The command in processes of its own: killed and started again, and with a real Prefect server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SPEC = """\
+dataset: {format: digits}
+limit: 300
+models:
+  - {source: timm, name: mobilenetv3_small_050, pretrained: false}
+  - {source: timm, name: test_vit, pretrained: false}
+  - {source: timm, name: resnet10t, pretrained: false}
+  - packaged:efficientnet-lite0
+label_encoders: [packaged:glove-6b-50d]
+"""
+
+
+@pytest.fixture
+def environment(tmp_path) -> dict[str, str]:
+    """The environment of a user whose Prefect has never run."""
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    return {**own, "PREFECT_HOME": str(tmp_path / "prefect")}
+
+
+def start(environment: dict[str, str], folder: Path, store: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "flows.cli", "rank", "spec.yaml", "--store", store, "--output", f"out-{store}"]
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, start_new_session=True)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Kill what is left of a process and its children: Prefect's temporary server outlives a killed command."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def scores(folder: Path, store: str) -> bytes:
+    table = pl.read_parquet(folder / f"out-{store}" / "scores.parquet").sort("model", "estimator")
+    return table["score"].to_numpy().tobytes()
+
+
+def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_scores(environment, tmp_path):
+    undisturbed = start(environment, tmp_path, "whole")
+    assert undisturbed.wait(timeout=400) == 0
+
+    killed = start(environment, tmp_path, "killed")
+    features = tmp_path / "killed" / "features"
+    deadline = time.monotonic() + 300
+    while not list(features.rglob("manifest.json")):
+        assert time.monotonic() < deadline
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    stop(killed)
+    finished = {json.loads(path.read_text())["meta"]["model"] for path in features.rglob("manifest.json")}
+    assert 0 < len(finished) < 4
+
+    again = start(environment, tmp_path, "killed")
+    assert again.wait(timeout=400) == 0
+    run = json.loads((tmp_path / "out-killed" / "run.json").read_text())
+    assert set(run["features"]["from store"]) == finished
+    assert len(run["features"]["computed"]) == 4 - len(finished)
+    assert scores(tmp_path, "killed") == scores(tmp_path, "whole")
+
+
+@pytest.fixture
+def server(environment, tmp_path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    log = (tmp_path / "server.log").open("w")
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    api = f"http://127.0.0.1:{port}/api"
+    try:
+        deadline = time.monotonic() + 240
+        while True:
+            try:
+                with urllib.request.urlopen(f"{api}/health", timeout=5):
+                    break
+            except OSError:
+                assert process.poll() is None, (tmp_path / "server.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
+        yield api
+    finally:
+        stop(process)
+
+
+def ask(api: str, path: str) -> list[dict]:
+    request = urllib.request.Request(f"{api}/{path}/filter", b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def test_with_a_server_of_ones_own_the_run_is_there_with_readable_names(environment, tmp_path, server):
+    process = start({**environment, "PREFECT_API_URL": server}, tmp_path, "served")
+    assert process.wait(timeout=400) == 0
+    (flow_run,) = ask(server, "flow_runs")
+    assert (flow_run["name"], flow_run["state_name"]) == ("rank digits", "Completed")
+    assert flow_run["parameters"]["spec"]["limit"] == 300
+    task_runs = ask(server, "task_runs")
+    names = {run["name"] for run in task_runs}
+    assert {"prepare digits", "embed labels by packaged:glove-6b-50d", "resolve packaged:efficientnet-lite0"} <= names
+    assert "score packaged:efficientnet-lite0 by emms" in names
+    assert any(run["name"].startswith("extract ") and run["tags"] == ["emms-extract"] for run in task_runs)
+    assert {artifact["key"] for artifact in ask(server, "artifacts")} >= {"emms-ranking", "emms-notes"}
