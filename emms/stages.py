@@ -1,7 +1,7 @@
 """The stages of a run, each a function from references to references: what is in the store is named, not passed.
 
-`emms.rank` calls them one after another; the flow wraps each in a Prefect task. References are small pydantic models, so
-that they travel as JSON. Every stage first asks the store, and says in `computed` whether it had to work.
+`emms.rank` calls them one after another; the flow wraps each in a Prefect task. References are small pydantic models,
+so that they travel as JSON. Every stage first asks the store, and says in `computed` whether it had to work.
 """
 
 from __future__ import annotations

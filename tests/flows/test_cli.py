@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import zlib
 from pathlib import Path
 
 import polars as pl
@@ -83,12 +82,12 @@ class TestDatasetsThatCannotBeRanked:
 
     def test_a_class_without_an_image(self, emms, spec, photos):
         (photos / "durian").mkdir()
-        refused(emms("rank", spec()), "'durian'")
+        refused(emms("rank", spec()), "photos/durian' has no image")
 
     def test_one_class_only(self, emms, spec, photos):
         for name in ("banana", "cherry"):
             (photos / name).rename(photos.parent / name)
-        refused(emms("rank", spec()), "only one class ('apple')")
+        refused(emms("rank", spec()), "only one class folder, 'apple'")
 
     def test_a_truncated_image(self, emms, spec, photos):
         (photos / "apple" / "3.png").write_bytes((photos / "apple" / "3.png").read_bytes()[:150])
@@ -99,7 +98,7 @@ class TestDatasetsThatCannotBeRanked:
         refused(emms("rank", spec()), "apple/huge.png", "pixels")
 
     def test_fewer_samples_than_classes(self, emms, spec):
-        refused(emms("rank", spec(limit="2")), "3 classes")
+        refused(emms("rank", spec(limit="2")), "limit 2 is below the number of classes, 3")
 
     def test_labels_that_do_not_match(self, emms, spec, tmp_path):
         idx = tmp_path / "idx"
@@ -133,7 +132,7 @@ def test_a_checkpoint_of_another_architecture(emms, spec, tmp_path):
 
 
 def test_a_checkpoint_that_holds_a_pickle(emms, spec, tmp_path):
-    torch.save({"weights": zlib.compressobj.__class__}, tmp_path / "mine.pth")
+    torch.save({"weights": Path("a")}, tmp_path / "mine.pth")
     refused(
         emms("rank", spec("[{source: timm, name: resnet10t, checkpoint: ./mine.pth}]")), "mine.pth", "weights alone"
     )
@@ -199,5 +198,5 @@ def test_evaluate_on_the_published_scores(emms, tmp_path):
     table = DATA / "published" / "tllib_model_ranking_scores.csv"
     code, _, _ = emms("evaluate", "--scores", table, "--truth", table, "--output", tmp_path / "deep" / "evaluation.csv")
     assert code == 0
-    assert pl.read_csv(tmp_path / "deep" / "evaluation.csv").height == 20
+    assert pl.read_csv(tmp_path / "deep" / "evaluation.csv").height == 10
     refused(emms("evaluate", "--scores", "none.csv", "--truth", table), "none.csv")
