@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from emms.errors import EMMSError, SpecError, StoreError, did_you_mean
+import polars as pl
+
+from emms.errors import EMMSError, ModelError, SpecError, StoreError, did_you_mean
 from emms.estimators import make_estimator
+from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table, truth_table
 from emms.hardware import choose_device
 from emms.labels import ENCODERS
@@ -33,11 +36,15 @@ def check_run(spec: Spec) -> None:
 
 def check_models(spec: Spec) -> None:
     """Raise SpecError that lists every candidate whose name, layer or checkpoint cannot be."""
-    _report([_later(_check_model, model) for model in spec.models])
+    _report([_later(_check_model, (model, spec.task)) for model in spec.models])
 
 
-def _check_model(model: ModelSpec) -> None:
-    candidate(model).check()
+def _check_model(wanted: tuple[ModelSpec, str]) -> None:
+    model, task = wanted
+    network = candidate(model)
+    if task not in network.tasks:
+        raise ModelError(f"model '{model.id}' cannot do task '{task}' (it can do: {', '.join(sorted(network.tasks))})")
+    network.check()
 
 
 def _check_estimator(estimator: EstimatorSpec) -> None:
@@ -59,13 +66,16 @@ def _check_output(folder: Path) -> None:
 def _check_truth(spec: Spec) -> None:
     if spec.truth is None:
         return
-    truth = truth_table(read_table(spec.truth), f"the truth in '{spec.truth}'")
-    known, ids = truth["model"].to_list(), [model.id for model in spec.models]
+    ids = [model.id for model in spec.models]
+    truth = read_table(spec.truth)
+    known = truth_table(truth, f"the truth in '{spec.truth}'")["model"].to_list()
     if not set(known) & set(ids):
         raise SpecError(
             f"truth '{spec.truth}' knows none of the models ranked (it has '{known[0]}', the spec '{ids[0]}'"
             f"{did_you_mean(ids[0], known)}); its column `model` must hold names as `emms rank --dry-run` prints them"
         )
+    scores = {"dataset": spec.dataset.name, "model": ids, "estimator": "any", "score": [0.0] * len(ids)}
+    evaluate(pl.DataFrame(scores), truth)
 
 
 def _later(check: Callable[[Any], object], what: Any) -> Callable[[], object]:

@@ -12,7 +12,7 @@ from emms.features import find_features
 from emms.spec import Spec
 from emms.store import open_store
 
-IN_STORE, TO_COMPUTE = "in the store", "to compute"
+IN_STORE, TO_COMPUTE, TO_DOWNLOAD = "in the store", "to compute", "weights to download, then to compute"
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,24 @@ def plan(spec: Spec) -> Iterator[Step]:
     yield Step("dataset", spec.dataset.name, f"{dataset.count:,} samples, {dataset.classes} classes")
     embedded = []
     for encoder in spec.label_encoders:
-        key = stages.embedding_key(spec, encoder, dataset)
+        try:
+            key = stages.embedding_key(spec, encoder, dataset)
+        except UnavailableError:
+            yield Step("label embeddings", encoder.id, TO_DOWNLOAD)
+            continue
         embedded.append(stages.Embedded(encoder=encoder, key=key, computed=False))
         yield Step("label embeddings", encoder.id, IN_STORE if store.find("labels", key) else TO_COMPUTE)
     for model in spec.models:
         try:
             resolved = stages.resolve_model(spec, model, dataset)
         except UnavailableError:
-            yield Step("features", model.id, "weights to download, then to compute")
+            yield Step("features", model.id, TO_DOWNLOAD)
             continue
         there = find_features(store, resolved.key, dataset.count) is not None
         yield Step("features", model.id, IN_STORE if there else TO_COMPUTE)
-        moments = stages.Accumulated(model=model, key=stages.moments_key(resolved.key), computed=False)
+        key = stages.moments_key(resolved.key, dataset, embedded)
+        moments = stages.Accumulated(model=model, key=key, computed=False)
         for estimator in spec.estimators:
             key = stages.score_key(moments, estimator, embedded)
-            yield Step("score", f"{model.id} by {estimator.id}", IN_STORE if store.find("scores", key) else TO_COMPUTE)
+            known = len(embedded) == len(spec.label_encoders) and store.find("scores", key)
+            yield Step("score", f"{model.id} by {estimator.id}", IN_STORE if known else TO_COMPUTE)

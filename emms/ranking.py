@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from emms.datasets.prepare import Prepared
 from emms.errors import ModelError, StoreError
 from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table
+from emms.run_record import describe_run
 from emms.spec import Spec
-from emms.stages import Extracted, Scored
+from emms.stages import Outcome
 
 SAMPLES_PER_FEATURE = 5
 """Below this ratio N / D1 a run warns: random features would explain more than a fifth of random labels."""
@@ -55,8 +55,7 @@ class Ranking:
     """Candidates, best first.
 
     frame: one row a candidate: rank (ties share one), model, score, estimator, features (D1), parameters in millions,
-    images per second, trained or not. scores: one row a candidate and estimator: dataset, model, estimator, score,
-    seconds, features, trained.
+    images per second, trained or not. scores: one row a candidate and estimator, with the columns of SCORES.
     """
 
     frame: pl.DataFrame
@@ -73,7 +72,7 @@ class Ranking:
         return len(self.frame)
 
     def __repr__(self) -> str:
-        console = Console(width=120)
+        console = Console(width=120, file=io.StringIO(), color_system=None)
         with console.capture() as capture:
             console.print(self.table())
             for warning in self.warnings:
@@ -124,26 +123,18 @@ class Ranking:
             raise StoreError(f"output '{folder}' cannot be written: {cause}; name another folder") from cause
 
 
-def build_ranking(
-    spec: Spec,
-    dataset: Prepared,
-    extracted: Sequence[Extracted],
-    scored: Sequence[Scored],
-    failed: Mapping[str, str],
-    run: dict[str, Any],
-) -> Ranking:
+def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
     """Order the candidates by the first estimator of the spec, and evaluate the order where the spec gives the truth.
 
-    extracted and scored may hold failures, which join those in `failed` (model -> reason).
     Raises ModelError when no candidate has a score.
     """
-    failed = dict(failed)
-    failed |= {e.model.id: e.failure for e in extracted if e.failure}
+    dataset, scored = outcome.dataset, outcome.scored
+    failed = outcome.failed | {e.model.id: e.failure for e in outcome.extracted if e.failure}
     first = spec.estimators[0].id
     for result in scored:
         if result.failure and result.estimator.id == first:
             failed.setdefault(result.model.id, f"model '{result.model.id}' has no score: {result.failure}")
-    facts = {e.model.id: e for e in extracted if not e.failure}
+    facts = {e.model.id: e for e in outcome.extracted if not e.failure}
     scores = pl.DataFrame(
         [
             {
@@ -189,7 +180,7 @@ def build_ranking(
         for s in scored
         if s.failure and s.estimator.id != first
     ]
-    run = {**run, "warnings": notes, "failed": failed}
+    run = {**describe_run(spec, outcome), "warnings": notes, "failed": failed}
     return Ranking(frame, scores, failed, notes, evaluation, run)
 
 

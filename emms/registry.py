@@ -51,9 +51,6 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[tuple[str, T]]:
         return ((name, self.get(name)) for name in self.names())
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.names()
-
 
 def _load(target: str) -> Any:
     module, _, attribute = target.partition(":")

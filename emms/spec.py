@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -25,6 +26,7 @@ from emms.errors import did_you_mean
 from emms.labels.text import TASKS, check_template
 
 Pool = Literal["auto", "mean", "token"]
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
 class ModelSpec(BaseModel):
@@ -39,7 +41,7 @@ class ModelSpec(BaseModel):
         "auto",
         description="mean over space or tokens, or the class token; auto: as the network itself does before its head",
     )
-    checkpoint: Path | None = Field(None, description="weights to load, safetensors or a PyTorch state dict")
+    checkpoint: UserPath | None = Field(None, description="weights to load, safetensors or a PyTorch state dict")
     pretrained: bool = Field(True, description="false: random weights, as a control")
     seed: int = Field(0, ge=0, description="seed of the random weights")
 
@@ -172,8 +174,10 @@ class Spec(BaseModel):
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast, faster where supported")
     batch_size: int | None = Field(None, ge=1, description="images a forward pass; by default what suits the device")
     store: str = Field("./artifacts", min_length=1, description="folder or fsspec URL where artifacts are kept")
-    output: Path = Field(Path("./runs/latest"), description="folder that receives the results")
-    truth: Path | None = Field(None, description="CSV file with columns model,value to evaluate the ranking against")
+    output: UserPath = Field(Path("./runs/latest"), description="folder that receives the results")
+    truth: UserPath | None = Field(
+        None, description="CSV file with columns model,value to evaluate the ranking against"
+    )
 
     @field_validator("task")
     @classmethod

@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, BinaryIO
 
 import fsspec
@@ -34,7 +33,7 @@ Key = Mapping[str, Any]
 
 def address(key: Key) -> str:
     """Return the address of what `key` determines: 32 hexadecimal digits of the SHA-256 of its canonical JSON."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+    return _digest(key)[:32]
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ class Store:
         try:
             manifest = self._manifest(path)
             files, meta = manifest["files"], manifest["meta"]
-            if manifest["key"] != json.loads(json.dumps(key)):
+            if manifest["key"] != json.loads(json.dumps(key)) or manifest.pop("sha256") != _digest(manifest):
                 return None
             state = tuple(str(self.fs.ukey(f"{path}/{entry['file']}")) for entry in files.values())
             if self._whole.get(path) != state:
@@ -157,6 +156,7 @@ class Store:
         older = self._files(draft.path)
         yield draft
         manifest = {"kind": kind, "key": key, "meta": draft.meta, "files": draft.files}
+        manifest["sha256"] = _digest(manifest)
         with self.writing():
             self._replace(f"{draft.path}/{MANIFEST}", json.dumps(manifest, indent=1, sort_keys=True).encode())
         for file in older:
@@ -200,10 +200,17 @@ class Store:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@cache
+_OPEN: dict[tuple[Any, str], Store] = {}
+
+
 def open_store(url: str) -> Store:
-    """Return this process's Store for a URL, one and the same each time, so that what was verified stays known."""
-    return Store(url)
+    """Return this process's Store of a place, one and the same each time, so that what was verified stays known."""
+    store = Store(url)
+    return _OPEN.setdefault((store.fs.protocol, store.root), store)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class _HashingFile:

@@ -51,9 +51,7 @@ class Terminal:
 
     def stage(self, name: str) -> None:
         """Say which stage begins."""
-        if self.console.is_terminal:
-            return
-        self.console.print(f"{name} …", markup=False, highlight=False)
+        self.console.print(f"{name} …", style="dim", markup=False, highlight=False)
 
     def advance(self, what: str, done: int, total: int) -> None:
         """Move the bar of a model or of the dataset."""

@@ -14,7 +14,6 @@ from typing import Annotated, Any, cast
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 # The temporary server migrates a database when it starts for the first time, which can take longer than 20 seconds.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
-os.environ.setdefault("PREFECT_RESULTS_DEFAULT_SERIALIZER", "json")
 
 import typer
 from rich.console import Console
@@ -26,6 +25,9 @@ BAD_INPUT = 2
 """Exit code when nothing was ranked because of what was asked for."""
 SOME_FAILED = 1
 """Exit code when there is a ranking, but a candidate is missing from it."""
+
+MEASURED = 200
+"""Models that `emms models` lists with their sizes: each has to be built, without weights, in a tenth of a second."""
 
 app = typer.Typer(
     name="emms",
@@ -70,7 +72,7 @@ def rank(
     output: Output = None,
     device: Device = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be computed, and compute nothing.")
+        bool, typer.Option("--dry-run", help="Say what would be computed; run no network and download nothing.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -88,7 +90,7 @@ def rank(
     }
     if images is not None:
         given["dataset"] = {"format": "imagefolder", "path": str(images)}
-    overrides = {key: value for key, value in given.items() if value}
+    overrides = {key: value for key, value in given.items() if value not in (None, [])}
     if spec is None and (images is None or not model):
         raise EMMSError("there is nothing to rank: give a SPEC.yaml, or --images DIR and --model SOURCE:NAME")
     loaded = load_spec({} if spec is None else spec, **overrides)
@@ -101,18 +103,18 @@ def rank(
 
 @app.command()
 def demo(
-    store: Store = "./artifacts",
-    output: Output = Path("./runs/demo"),
-    device: Device = "auto",
+    store: Annotated[str, typer.Option(help="Folder or fsspec URL where artifacts are kept.")] = "./artifacts",
+    output: Annotated[Path, typer.Option(help="Folder that receives the results.")] = Path("./runs/demo"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Rank nine real candidates, controls among them, on scikit-learn's digits; nothing is downloaded."""
     from flows.demo import demo_spec
 
-    _run(demo_spec(store or "./artifacts", output or Path("./runs/demo"), device or "auto"), verbose)
+    _run(demo_spec(store, output, device), verbose)
     out.print(
         "\nTo rank networks for your own images, one folder a class:\n"
-        "  emms rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
+        f"  {sys.argv[0]} rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
         highlight=False,
     )
 
@@ -146,10 +148,13 @@ def models(
     pattern: Annotated[str, typer.Argument(help="Names to list, such as 'resnet*' or 'timm:vit_*'.")] = "*",
 ) -> None:
     """List the networks that can be ranked, with feature dimension and parameters; no weights are downloaded."""
+    from rich.progress import track
+
     from emms.models import SOURCES, candidate
     from emms.spec import ModelSpec
 
     source, colon, name = pattern.rpartition(":")
+    name = name if set("*?[") & set(name) else f"*{name}*"
     found = [(s, n) for s, family in SOURCES if not colon or s == source for n in family.names(name)]
     if not found:
         raise EMMSError(f"no model matches '{pattern}'; patterns are as in a shell: '*resnet*'")
@@ -161,14 +166,10 @@ def models(
     table = Table("model", header_style="bold")
     table.add_column("features", justify="right")
     table.add_column("M params", justify="right")
-    for s, n in err_track(found):
+    for s, n in track(found, description="measuring", console=err, transient=True):
         features, parameters = candidate(ModelSpec(source=s, name=n)).size()
         table.add_row(f"{s}:{n}", f"{features:,}", f"{parameters / 1e6:.1f}")
     out.print(table)
-
-
-MEASURED = 200
-"""Models that `emms models` lists with their sizes: each has to be built, without weights, in a tenth of a second."""
 
 
 @app.command()
@@ -180,13 +181,6 @@ def estimators() -> None:
     for name, estimator in ESTIMATORS:
         table.add_row(name, estimator.summary, estimator.needs, estimator.reads, estimator.cost, estimator.paper)
     out.print(table)
-
-
-def err_track(items: list[Any]) -> Any:
-    """Show a bar on stderr while going through a list."""
-    from rich.progress import track
-
-    return track(items, description="measuring", console=err, transient=True)
 
 
 def _show_plan(spec: Any) -> None:
@@ -206,24 +200,28 @@ def _run(spec: Any, verbose: bool) -> None:
         warnings.filterwarnings("ignore")
     err.print("starting …", style="dim")
     from emms.checks import check_models, check_run
-    from emms.pipeline import Outcome, describe_run
     from emms.progress import listener
     from emms.ranking import build_ranking
+    from emms.stages import Outcome
     from emms.terminal import Terminal
 
     check_run(spec)
     check_models(spec)
     from flows.rank import rank as flow
 
-    with Terminal(err) as terminal:
-        listener.set(terminal)
-        outcome = cast(Outcome, flow(spec, return_state=True).result())
-    ranking = build_ranking(
-        spec, outcome.dataset, outcome.extracted, outcome.scored, outcome.failed, describe_run(spec, outcome)
-    )
+    try:
+        with Terminal(err) as terminal:
+            listener.set(terminal)
+            outcome = cast(Outcome, flow(spec, return_state=True).result())
+    except KeyboardInterrupt:
+        err.print("stopped; what was computed is in the store, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    ranking = build_ranking(spec, outcome)
     out.print(ranking.table())
     if ranking.evaluation is not None:
-        out.print(f"weighted Kendall tau with the truth: {ranking.evaluation['weighted_kendall_tau'][0]:.3f}")
+        (tau,) = ranking.evaluation.filter(estimator=spec.estimators[0].id)["weighted_kendall_tau"]
+        value = "undefined, for it takes three models that differ" if tau is None else f"{tau:.3f}"
+        out.print(f"weighted Kendall tau with the truth: {value}", highlight=False)
     for warning in ranking.warnings:
         err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
     for reason in ranking.failed.values():
@@ -241,9 +239,12 @@ def main() -> None:
     except EMMSError as fault:
         err.print(f"error: {fault}", style="red", markup=False, highlight=False)
         sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        err.print("stopped; what was computed is in the store, and the same command goes on from there")
-        sys.exit(130)
+    except Exception as fault:
+        if {"-v", "--verbose"} & set(sys.argv):
+            raise
+        err.print(f"error: {type(fault).__name__}: {fault}", style="red", markup=False, highlight=False)
+        err.print("this was not foreseen; -v shows where it happened, and what was computed is in the store")
+        sys.exit(BAD_INPUT)
 
 
 if __name__ == "__main__":

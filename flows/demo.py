@@ -20,7 +20,7 @@ MODELS = (
 )
 
 
-def demo_spec(store: str, output: Path, device: str = "auto") -> Spec:
+def demo_spec(store: str, output: Path, device: str) -> Spec:
     """Return the spec of the demo: nine candidates on scikit-learn's 1,797 digits, labels by MiniLM and GloVe."""
     return load_spec(
         {

@@ -11,10 +11,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from emms.checks import check_run
 from emms.errors import EMMSError
-from emms.pipeline import Clock, Outcome
+from emms.pipeline import Clock
 from emms.ranking import Ranking
 from emms.spec import Spec
-from emms.stages import passes
+from emms.stages import Outcome, passes
 from tasks.dataset import prepare_dataset
 from tasks.labels import embed_labels
 from tasks.models import extract_features, resolve_model
@@ -52,12 +52,19 @@ def rank(spec: Spec) -> State[Outcome]:
         failed |= {r.model.id: reason for number, reason in lost.items() for r in planned[number]}
         extracted = [e for number, future in enumerate(extracting) if number not in lost for e in future.result()]
     with clock("moments"):
-        summing = {e.model.id: accumulate_moments.submit(spec, e, dataset) for e in extracted if not e.failure}
+        summing = {
+            e.model.id: accumulate_moments.submit(spec, e, dataset, embedded) for e in extracted if not e.failure
+        }
         failed |= _failures(summing)
         moments = [future.result() for model, future in summing.items() if model not in failed]
     with clock("scores"):
-        scoring = [score.submit(spec, dataset, m, e, embedded) for m in moments for e in spec.estimators]
-        scored = [future.result() for future in scoring]
+        scoring = {
+            f"{m.model.id} by {e.id}": score.submit(spec, dataset, m, e, embedded)
+            for m in moments
+            for e in spec.estimators
+        }
+        failed |= _failures(scoring)
+        scored = [future.result() for what, future in scoring.items() if what not in failed]
     outcome = Outcome(
         dataset=dataset,
         embedded=embedded,

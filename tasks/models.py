@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
 from emms import features, stages
@@ -14,16 +15,23 @@ from emms.spec import ModelSpec, Spec
 from tasks.policies import RESULTS, RETRIES, cached_in_store
 
 
-@task(task_run_name="resolve {model.id}", tags=["emms-download"], timeout_seconds=2 * 3600, **RETRIES, **RESULTS)
+@task(
+    task_run_name="resolve {model.id}",
+    tags=["emms-download"],
+    timeout_seconds=2 * 3600,
+    cache_policy=NO_CACHE,
+    **RETRIES,
+    **RESULTS,
+)
 def resolve_model(spec: Spec, model: ModelSpec, dataset: Prepared) -> stages.Resolved:
     """Have a candidate's weights at hand, downloaded if need be."""
     return stages.resolve_model(spec, model, dataset)
 
 
-def _shards(parameters: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _shards(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for model in parameters["models"]:
         for shard in range(features.shards(model.key, parameters["dataset"].count)):
-            yield "features", features.shard_key(model.key, shard)
+            yield model.model.id, "features", features.shard_key(model.key, shard)
 
 
 def _pass_name() -> str:

@@ -10,16 +10,16 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 
-from emms.errors import EMMSError, UnavailableError
+from emms.errors import EMMSError, StoreError, UnavailableError
 from emms.store import address, open_store
 
-Keys = Callable[[dict[str, Any]], Iterable[tuple[str, dict[str, Any]]]]
-"""From a task's parameters to the (kind, key) of the artifacts it makes."""
+Keys = Callable[[dict[str, Any]], Iterable[tuple[str, str, dict[str, Any]]]]
+"""From a task's parameters to the (name, kind, key) of each artifact it makes; the name is what results call it."""
 
 
 def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Say whether to try again: after what may be better next time, but not after what a user must mend."""
-    return isinstance(state.data, UnavailableError) or not isinstance(state.data, EMMSError)
+    return isinstance(state.data, UnavailableError | StoreError) or not isinstance(state.data, EMMSError)
 
 
 RETRIES: dict[str, Any] = {
@@ -43,8 +43,8 @@ def cached_in_store(keys: Keys) -> CacheKeyFnPolicy:
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
         store = open_store(parameters["spec"].store)
         made = list(keys(parameters))
-        if any(store.find(kind, key) is None for kind, key in made):
+        if any(store.find(kind, key) is None for _, kind, key in made):
             return None
-        return address({"store": store.url, "made": made})
+        return address({"store": store.root, "made": made})
 
     return CacheKeyFnPolicy(cache_key_fn=key)

@@ -8,9 +8,10 @@ import polars as pl
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from emms.pipeline import Outcome, finish
+from emms.pipeline import finish
 from emms.ranking import Ranking
 from emms.spec import Spec
+from emms.stages import Outcome
 from tasks.policies import RETRIES
 
 

@@ -13,12 +13,14 @@ from emms.spec import EstimatorSpec, Spec
 from tasks.policies import RESULTS, RETRIES, cached_in_store
 
 
-def _moments(parameters: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "moments", stages.moments_key(parameters["features"].key)
+def _moments(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    features, dataset, labels = (parameters[name] for name in ("features", "dataset", "labels"))
+    yield features.model.id, "moments", stages.moments_key(features.key, dataset, labels)
 
 
-def _score(parameters: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "scores", stages.score_key(parameters["moments"], parameters["estimator"], parameters["labels"])
+def _score(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    moments, estimator, labels = (parameters[name] for name in ("moments", "estimator", "labels"))
+    yield f"{moments.model.id} {estimator.id}", "scores", stages.score_key(moments, estimator, labels)
 
 
 @task(
@@ -28,9 +30,11 @@ def _score(parameters: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     **RETRIES,
     **RESULTS,
 )
-def accumulate_moments(spec: Spec, features: stages.Extracted, dataset: Prepared) -> stages.Accumulated:
+def accumulate_moments(
+    spec: Spec, features: stages.Extracted, dataset: Prepared, labels: list[stages.Embedded]
+) -> stages.Accumulated:
     """Sum up a candidate's features, in one pass over them."""
-    return stages.accumulate_moments(spec, features, dataset)
+    return stages.accumulate_moments(spec, features, dataset, labels)
 
 
 @task(

@@ -48,7 +48,7 @@ class Dataset(BaseModel, ABC):
     def name(self) -> str:
         """What the dataset is called in the results: the name of its file or folder, or of its format."""
         path = getattr(self, "path", None)
-        return Path(path).resolve().name if path else self.format
+        return Path(path).expanduser().absolute().name.removesuffix(".parquet") if path else self.format
 
     @abstractmethod
     def listing(self) -> Listing:

@@ -26,10 +26,6 @@ class ImageFolder(Dataset):
     format: Literal["imagefolder"] = "imagefolder"
     path: Path = Field(description="The folder that holds one folder of images for each class.")
 
-    def title(self) -> str:
-        """Return the folder's name."""
-        return self.path.expanduser().absolute().name
-
     def listing(self) -> Listing:
         """List the images, sorted by class, then by name.
 

@@ -39,10 +39,6 @@ class ParquetImages(Dataset):
         description="What integer labels 0, 1, … say. The default is the names that the file itself gives, if any.",
     )
 
-    def title(self) -> str:
-        """Return the name of the file or the folder."""
-        return self.path.expanduser().absolute().name.removesuffix(".parquet")
-
     def listing(self) -> Listing:
         """List the rows, file by file; of the classes, in the order of their numbers or names, those that have a row.
 

@@ -34,6 +34,8 @@ class Estimator(ABC):
     """What it reads the features as."""
     paper: ClassVar[str]
     """Authors, venue and year, and where to find it."""
+    version: ClassVar[int] = 1
+    """To be raised when the same features get another score, so that scores in a store are not taken for new ones."""
     cost: ClassVar[str]
     """Work beyond reading the features once, in N, D1, C, D2, K."""
 

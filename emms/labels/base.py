@@ -31,7 +31,7 @@ class LabelEncoder(ABC):
         """Return, as JSON, what determines the embeddings of a text: weights' digests, pooling, a version number.
 
         `digests` gives the SHA-256 of local files. Reads no weights into memory.
-        Raises LabelEncoderError when the name is unknown or its files cannot be had.
+        Raises LabelEncoderError when its files are not there, UnavailableError when the hub cannot be reached.
         """
 
     @abstractmethod

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emms.errors import LabelEncoderError
+from emms.errors import LabelEncoderError, UnavailableError
 from emms.labels.base import LabelEncoder
 from emms.labels.text_recipe import Recipe, read_recipe
 
@@ -43,7 +43,7 @@ class TextEncoder(LabelEncoder):
     @property
     @abstractmethod
     def folder(self) -> Path:
-        """Where the files lie on this machine. Raises LabelEncoderError when they cannot be had."""
+        """Where the files lie on this machine. Raises LabelEncoderError or UnavailableError when they cannot be had."""
 
     def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
         """Return the files' digests and the pooling as resolved; see `LabelEncoder.reference`."""
@@ -157,7 +157,7 @@ class HubTextEncoder(TextEncoder):
             if isinstance(config, str):
                 return Path(config).parent
             reason = f"{cause}".strip().partition("\n")[0]
-            raise LabelEncoderError(
+            raise UnavailableError(
                 f"label encoder 'hf:{self.name}' cannot be had: {reason}; check its name on huggingface.co and the "
                 f"network, or download it elsewhere and give its folder"
             ) from cause

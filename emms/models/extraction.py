@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from emms.progress import listener
 from emms.store import Store, address
 
 BATCHES_AHEAD = 3
+"""Batches that are prepared while a GPU computes. A CPU has nothing to gain: threads that decode would only hold up
+those that multiply, which wait for each other after each layer (measured: a tenth of the whole time)."""
 NETWORKS_IN_PASS = 8
 """Networks that are in memory together. More would save decoding, fewer would save memory."""
 
@@ -51,7 +54,7 @@ class Member:
         """The candidate's name in every output."""
         return self.candidate.spec.id
 
-    @property
+    @cached_property
     def network(self) -> str:
         """What candidates that are one network at several layers have in common."""
         return address(self.key["network"] | {"preprocessing": self.key["preprocessing"]})
@@ -92,8 +95,10 @@ def extract(
 
     Raises DatasetError when a sample cannot be read, StoreError when the store cannot be written.
     """
+    ahead = BATCHES_AHEAD
     if device.type == "cpu":
         keep_freed_memory()
+        ahead = 0
     networks: dict[str, _Network] = {}
     for shard in range(shards(members[0].key, len(samples))):
         rows = members[0].key["shard_rows"]
@@ -107,7 +112,7 @@ def extract(
             if member.network not in networks:
                 networks[member.network] = _Network(device, batch_size or default_batch_size(device))
         if missing:
-            _compute_shard(missing, networks, dataset, part, store, shard, shard * rows, len(samples))
+            _compute_shard(missing, networks, dataset, part, store, shard, shard * rows, len(samples), ahead)
 
 
 def _compute_shard(
@@ -119,11 +124,15 @@ def _compute_shard(
     shard: int,
     before: int,
     total: int,
+    ahead: int,
 ) -> None:
     for member in members:
         member.rows, member.seconds = [], 0.0
     done = before
-    for batch in _batches(dataset, members[0].candidate, records, max(n.batch_size for n in networks.values())):
+    size = max(network.batch_size for network in networks.values())
+    for batch in _batches(dataset, members[0].candidate, records, size, ahead):
+        if all(member.failure for member in members):
+            return
         done += len(batch)
         for name, network in networks.items():
             sharers = [m for m in members if m.network == name and m.failure is None]
@@ -142,7 +151,8 @@ def _write_shard(member: Member, parameters: int, store: Store, shard: int) -> N
     spoilt = int((~np.isfinite(features).all(axis=1)).sum())
     if spoilt:
         member.fail(
-            f"model '{member.id}' gives features with nan or infinity for {spoilt} of {len(features)} samples; "
+            f"model '{member.id}' gives features with nan or infinity for {spoilt} of {len(features)} samples "
+            f"(shard {shard}, the first that has any); "
             f"check its weights, or use dtype float32"
         )
         return
@@ -159,7 +169,7 @@ def _write_shard(member: Member, parameters: int, store: Store, shard: int) -> N
 
 
 def _batches(
-    dataset: Dataset, candidate: Candidate, records: Sequence[dict[str, Any]], size: int
+    dataset: Dataset, candidate: Candidate, records: Sequence[dict[str, Any]], size: int, ahead: int
 ) -> Iterator[np.ndarray]:
     """Read and prepare samples in threads, a few batches ahead; Pillow and numpy let go of the interpreter's lock."""
 
@@ -171,13 +181,13 @@ def _batches(
 
     pool = ThreadPoolExecutor(cores(), thread_name_prefix="loader")
     try:
-        ahead: deque[list[Future[np.ndarray]]] = deque()
+        waiting: deque[list[Future[np.ndarray]]] = deque()
         for start in range(0, len(records), size):
-            ahead.append([pool.submit(prepared, record) for record in records[start : start + size]])
-            if len(ahead) > BATCHES_AHEAD:
-                yield np.stack([future.result() for future in ahead.popleft()])
-        while ahead:
-            yield np.stack([future.result() for future in ahead.popleft()])
+            waiting.append([pool.submit(prepared, record) for record in records[start : start + size]])
+            if len(waiting) > ahead:
+                yield np.stack([future.result() for future in waiting.popleft()])
+        while waiting:
+            yield np.stack([future.result() for future in waiting.popleft()])
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -188,10 +198,7 @@ class _Network:
     def __init__(self, device: torch.device, batch_size: int) -> None:
         self._device, self.batch_size = device, batch_size
         self._forward: Forward | None = None
-
-    @property
-    def parameters(self) -> int:
-        return self._forward.parameters if self._forward else 0
+        self.parameters = 0
 
     def run(self, batch: np.ndarray, members: Sequence[Member]) -> None:
         """Add the features of a batch to each member's rows; if the network fails, so do the members."""
@@ -200,6 +207,7 @@ class _Network:
         try:
             if self._forward is None:
                 self._forward = members[0].candidate.load(self._device)
+                self.parameters = self._forward.parameters
             started = time.perf_counter()
             features = self._run(batch, members)
             seconds = time.perf_counter() - started
@@ -207,8 +215,12 @@ class _Network:
             if len(members) > 1:  # it may be the layer of one of them
                 for member in members:
                     self.run(batch, [member])
-            elif isinstance(cause, EMMSError):
+                return
+            self._forward = None  # make room for the others
+            if isinstance(cause, EMMSError):
                 members[0].fail(str(cause))
+            elif _out_of_memory(cause):
+                members[0].fail(f"model '{members[0].id}' does not fit into the memory of {self._device}; use another")
             else:
                 members[0].fail(f"model '{members[0].id}' fails in its forward pass: {type(cause).__name__}: {cause}")
         else:

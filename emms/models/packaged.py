@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import timm
-
 from emms.errors import ModelError, did_you_mean
 from emms.models.timm_network import TimmNetwork, read_state_dict
 
@@ -73,6 +71,10 @@ class PackagedNetwork(TimmNetwork):
         if self.spec.checkpoint:
             return super()._overlay(weights)
         # The packages come from another code base: other names, but the same tensors in the same order.
-        names = timm.create_model(self.architecture, pretrained=False).state_dict()
-        state = read_state_dict(weights)
-        return {"state_dict": dict(zip(names, state.values(), strict=True))}
+        names, tensors = self._skeleton().state_dict().keys(), read_state_dict(weights).values()
+        if len(names) != len(tensors):
+            raise ModelError(
+                f"weights of model '{self.spec.id}' have {len(tensors)} tensors, not {len(names)}; "
+                f"install the version of {PACKAGES[self.spec.name].module} that constraints.txt names"
+            )
+        return {"state_dict": dict(zip(names, tensors, strict=True))}

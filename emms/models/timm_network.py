@@ -38,10 +38,8 @@ class TimmNetwork(Candidate):
 
     @classmethod
     def names(cls, pattern: str) -> list[str]:
-        """Return architectures with tag where weights are published, bare ones otherwise."""
-        tagged = timm.list_pretrained()
-        bare = set(timm.list_models()) - {name.partition(".")[0] for name in tagged}
-        return sorted(fnmatch.filter([*tagged, *bare], pattern))
+        """Return architectures, alone (which means their default weights) and with each tag of published weights."""
+        return sorted(fnmatch.filter({*timm.list_models(), *timm.list_pretrained()}, pattern))
 
     def check(self) -> None:
         """Raise ModelError if the name, layer, pooling or checkpoint cannot be."""
@@ -91,7 +89,11 @@ class TimmNetwork(Candidate):
 
     def sharing(self) -> Hashable:
         """Return what resizing and cropping depend on; mean and deviation are applied to the batch, by each network."""
-        return tuple((k, v) for k, v in sorted(self._data_config.items()) if k not in ("mean", "std"))
+        config = dict(self._data_config)
+        if config.get("crop_mode") != "border":  # which pads with the mean
+            del config["mean"]
+        del config["std"]
+        return tuple(sorted(config.items()))
 
     def prepare(self, sample: Sample) -> np.ndarray:
         """Return the resized and cropped image, (3, H, W), uint8."""
@@ -150,11 +152,12 @@ class TimmNetwork(Candidate):
 
     def _build(self) -> torch.nn.Module:
         weights = self._weights()
+        overlay = self._overlay(weights) if weights else {}
         with _BUILDING, torch.random.fork_rng(devices=[]):
             if weights is None:
-                torch.manual_seed(self.spec.seed)
-                return timm.create_model(self.architecture, pretrained=False).eval()
-            overlay = self._overlay(weights)
+                # Without its tag, which may stand for another number of classes and so for other random numbers.
+                torch.default_generator.manual_seed(self.spec.seed)
+                return timm.create_model(self.architecture.partition(".")[0], pretrained=False).eval()
             try:
                 module = timm.create_model(
                     self.architecture,
@@ -236,7 +239,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ModelError(f"checkpoint '{path}' is not there; give the path of a .safetensors or .pth file")
     try:
-        return timm.models.load_state_dict(str(path), device="cpu")
+        return timm.models.load_state_dict(str(path), device="cpu", weights_only=True)
     except Exception as cause:  # a file can be broken in as many ways as there are formats
         raise ModelError(
             f"checkpoint '{path}' cannot be read as weights alone: {_first_line(cause)}; save the state dict with "
@@ -261,6 +264,8 @@ def _download(cfg: dict[str, Any]) -> Path:
             except EntryNotFoundError:
                 if name == names[-1]:
                     raise
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        raise ConnectionError("offline mode is on (HF_HUB_OFFLINE)")
     return Path(timm.models._hub.download_cached_file(cfg["url"]))
 
 

@@ -91,7 +91,7 @@ def test_a_relative_path_and_a_home(photos, monkeypatch):
     monkeypatch.setenv("HOME", str(photos.parent))
     assert ids("~/photos") == ids(photos)
     monkeypatch.chdir(photos)
-    assert ImageFolder(path=".").title() == "photos"
+    assert ImageFolder(path=".").name == "photos"
 
 
 def test_missing_folder(tmp_path):

@@ -56,7 +56,7 @@ def test_bytes_and_strings(file):
     assert listing.samples["label"].to_list() == [1, 0, 1, 0, 1, 0]
     assert listing.samples.row(2) == ("train.parquet:2", 1, str(file), 2)
     assert reds(dataset) == [0, 1, 2, 3, 4, 5]
-    assert dataset.title() == "train"
+    assert dataset.name == "train"
 
 
 @pytest.mark.parametrize("kind", [pa.large_binary(), pa.binary_view()])
@@ -127,7 +127,7 @@ def test_a_folder_of_files(file):
     dataset = ParquetImages(path=file.parent)
     assert dataset.listing().samples["id"][5:7].to_list() == ["test.parquet:5", "train.parquet:0"]
     assert reds(dataset) == [5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5]
-    assert dataset.title() == "data"
+    assert dataset.name == "data"
 
 
 @pytest.mark.parametrize("group", [1, 7, 100, 1000])

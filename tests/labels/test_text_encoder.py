@@ -17,7 +17,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from emms.digests import FileDigests
-from emms.errors import LabelEncoderError
+from emms.errors import LabelEncoderError, UnavailableError
 from emms.labels.text_encoder import FolderTextEncoder, HubTextEncoder
 from emms.store import Store
 
@@ -235,7 +235,7 @@ def test_a_name_on_the_hub_is_found_in_its_local_cache(hub_cache, tmp_path):
 
 def test_a_name_that_cannot_be_had_is_named_with_the_remedy(hub_cache):
     for name in ("somebody/else", "not a name", "a/b/c"):
-        with pytest.raises(LabelEncoderError, match=f"'hf:{name}' cannot be had: .*; check its name"):
+        with pytest.raises(UnavailableError, match=f"'hf:{name}' cannot be had: .*; check its name"):
             HubTextEncoder(name).reference(lambda paths: [""] * len(paths))
 
 
