@@ -15,7 +15,7 @@ from emms.store import Store
 
 # A file that is written twice within a tick of its file system's clock keeps its times. Two seconds is FAT's tick, the
 # longest there is: what had not settled for as long when it was read is read again next time.
-_SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000
 _CHUNK = 4096  # files handed to the threads at once, so that memory does not grow with their number
 _SCHEMA = pl.Schema({"path": pl.String, "state": pl.String, "digest": pl.String})
 
@@ -52,7 +52,7 @@ class FileDigests:
         key = {"digests": os.path.commonpath([os.path.dirname(path) for path in paths])}
         known = self._known(key)
         # A file that changes from here on gets another state, whether it is read before or after the change.
-        settled_before = time.time_ns() - _SETTLED_NS
+        settled_before = time.time_ns() - SETTLED_NS
         digests = {path: known[path][1] for path in paths if path in known and known[path][0] == _state(stats[path])}
         unknown = [path for path in paths if path not in digests]
         digests |= self._read(unknown)
@@ -71,7 +71,7 @@ class FileDigests:
         with ThreadPoolExecutor() as pool:
             for start in range(0, len(paths), _CHUNK):
                 chunk = paths[start : start + _CHUNK]
-                digests.update(zip(chunk, pool.map(_sha256, chunk), strict=True))
+                digests.update(zip(chunk, pool.map(sha256_of, chunk), strict=True))
         return digests
 
     def _known(self, key: dict[str, str]) -> dict[str, tuple[str, str]]:
@@ -91,6 +91,7 @@ def _state(stat: os.stat_result) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 
-def _sha256(path: str) -> str:
+def sha256_of(path: str) -> str:
+    """Return a file's digest, 64 hexadecimal digits. Raises OSError if it cannot be read."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

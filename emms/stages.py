@@ -134,8 +134,12 @@ def extract_features(spec: Spec, models: Sequence[Resolved], dataset: Prepared) 
     store = open_store(spec.store)
     members = [Member(candidate(resolved.model), resolved.key) for resolved in models]
     if any(find_features(store, member.key, dataset.count) is None for member in members):
+        began = time.time_ns()
         records = dataset.records(spec.dataset, store)
-        extract(members, spec.dataset, records, store, choose_device(spec.device), spec.batch_size)
+        device = choose_device(spec.device)
+        extract(
+            members, spec.dataset, records, store, device, spec.batch_size, lambda part: dataset.confirm(part, began)
+        )
     return [_extracted(member, find_features(store, member.key, dataset.count)) for member in members]
 
 

@@ -6,8 +6,10 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any, cast
 
 # Before anything imports Prefect, which reads its settings once. What the user has set stays.
@@ -192,13 +194,24 @@ def _show_plan(spec: Any) -> None:
     out.print(table)
 
 
+def _start_server() -> None:
+    """Have Prefect start its temporary server, unless there is one, while this process still imports torch."""
+    from prefect.client.orchestration import get_client
+
+    with suppress(Exception), get_client(sync_client=True) as client:  # the flow will say what is wrong
+        client.hello()
+
+
 def _run(spec: Any, verbose: bool) -> None:
     """Run the flow; show its progress, its table, and where things lie."""
     if not verbose:
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
+            os.environ.setdefault(name, "CRITICAL")
         logging.getLogger("timm").setLevel(logging.ERROR)
         warnings.filterwarnings("ignore")
     err.print("starting …", style="dim")
+    server = Thread(target=_start_server, daemon=True)
+    server.start()
     from emms.checks import check_models, check_run
     from emms.progress import listener
     from emms.ranking import build_ranking
@@ -209,6 +222,7 @@ def _run(spec: Any, verbose: bool) -> None:
     check_models(spec)
     from flows.rank import rank as flow
 
+    server.join()
     try:
         with Terminal(err) as terminal:
             listener.set(terminal)

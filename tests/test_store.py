@@ -60,7 +60,9 @@ def test_nothing_is_there_when_the_maker_fails(store):
     assert store.find("things", KEY) is None
 
 
-@pytest.mark.parametrize("damage", ["flip a byte", "truncate", "remove", "empty manifest", "remove manifest"])
+@pytest.mark.parametrize(
+    "damage", ["flip a byte", "truncate", "remove", "empty manifest", "change manifest", "remove manifest"]
+)
 def test_a_damaged_artifact_is_absent_and_can_be_made_again(store, damage):
     create(store)
     folder = store.path("things", KEY)
@@ -75,6 +77,8 @@ def test_a_damaged_artifact_is_absent_and_can_be_made_again(store, damage):
             store.fs.rm_file(table)
         case "empty manifest":
             store.fs.pipe_file(manifest, b"")
+        case "change manifest":
+            store.fs.pipe_file(manifest, store.fs.cat_file(manifest).replace(b"hello", b"hallo"))
         case "remove manifest":
             store.fs.rm_file(manifest)
     assert Store(store.url).find("things", KEY) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from emms.datasets.base import LISTING, Dataset, Listing
 from emms.datasets.selection import stratified
-from emms.digests import FileDigests
+from emms.digests import SETTLED_NS, FileDigests, sha256_of
 from emms.errors import BadSampleError, DatasetError, StoreError
 from emms.store import Store, address
 
@@ -66,17 +66,34 @@ class Prepared(BaseModel):
         return self.samples(store)["label"].to_numpy()
 
     def records(self, dataset: Dataset, store: Store) -> pl.DataFrame:
-        """Return the samples as rows of the dataset's listing, to be loaded one by one; N of them.
+        """Return the samples as rows of the dataset's listing, to be loaded one by one, each with its file's digest.
 
         Where the files lie comes from a listing made now: the folder may have moved since, or this be another machine.
-        Raises DatasetError if a sample is not in the dataset any more, StoreError if the artifact has gone.
+        Raises DatasetError if a sample has gone from the dataset or has changed, StoreError if the artifact has gone.
         """
         here = dataset.listing().samples.select("id", "path")
-        rows = self.samples(store).select("id", "label", "position").join(here, "id", "left", maintain_order="left")
+        rows = self.samples(store).join(here, "id", "left", maintain_order="left")
         gone = rows.filter(pl.col("path").is_null())["id"]
         if len(gone):
             raise DatasetError(f"sample '{gone[0]}' has gone since the dataset was prepared; restore it, or run again")
-        return rows.select(LISTING.names())
+        changed = rows.filter(pl.col("digest") != _digests(rows["path"], store))["id"]
+        if len(changed):
+            raise _changed(changed[0])
+        return rows.select(*LISTING.names(), "digest")
+
+    def confirm(self, records: Sequence[dict[str, Any]], since: int) -> None:
+        """Raise DatasetError if the file of one of these records is not the one that was prepared.
+
+        since: a time, in nanoseconds of `time.time_ns`; files that have not changed after it are not read.
+        """
+        digests: dict[str, str] = {}
+        for record in records:
+            path = record["path"]
+            if path not in digests:
+                recent = os.stat(path).st_ctime_ns >= since - SETTLED_NS
+                digests[path] = sha256_of(path) if recent else record["digest"]
+            if digests[path] != record["digest"]:
+                raise _changed(record["id"])
 
     def _table(self, store: Store, name: str) -> pl.DataFrame:
         found = store.find(_KIND, self.key)
@@ -135,6 +152,10 @@ def prepare(
         classes=len(listing.labels),
         skipped=skipped,
     )
+
+
+def _changed(sample: str) -> DatasetError:
+    return DatasetError(f"sample '{sample}' has changed since the run began; run again when the dataset is at rest")
 
 
 def _check(listing: Listing) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -86,12 +86,15 @@ def extract(
     store: Store,
     device: torch.device,
     batch_size: int | None = None,
+    confirm: Callable[[Sequence[dict[str, Any]]], None] = lambda records: None,
 ) -> None:
     """Compute what the store lacks of the features of one pass.
 
     members: candidates that `plan_passes` put together; a failed one gets a `failure`, the others go on.
     samples: N rows of the dataset's listing.
     batch_size: images a forward pass; halved, for the network concerned, when memory runs out.
+    confirm: called with the samples of a shard before its features are written; raises if they are not what the keys
+    say they are.
 
     Raises DatasetError when a sample cannot be read, StoreError when the store cannot be written.
     """
@@ -112,7 +115,7 @@ def extract(
             if member.network not in networks:
                 networks[member.network] = _Network(device, batch_size or default_batch_size(device))
         if missing:
-            _compute_shard(missing, networks, dataset, part, store, shard, shard * rows, len(samples), ahead)
+            _compute_shard(missing, networks, dataset, part, store, shard, shard * rows, len(samples), ahead, confirm)
 
 
 def _compute_shard(
@@ -125,6 +128,7 @@ def _compute_shard(
     before: int,
     total: int,
     ahead: int,
+    confirm: Callable[[Sequence[dict[str, Any]]], None],
 ) -> None:
     for member in members:
         member.rows, member.seconds = [], 0.0
@@ -140,6 +144,7 @@ def _compute_shard(
             for member in sharers:
                 if member.failure is None:
                     listener.get().advance(member.id, done, total)
+    confirm(records)
     for member in members:
         if member.failure is None:
             _write_shard(member, networks[member.network].parameters, store, shard)

@@ -156,6 +156,18 @@ def test_a_truth_that_knows_none_of_the_models(emms, spec, tmp_path):
     refused(emms("rank", spec(truth="truth.csv")), "knows none of the models ranked", "'resnet10'")
 
 
+def test_a_limit_of_nothing(emms, spec):
+    refused(emms("rank", spec(), "--limit", 0), "limit", "greater than or equal to 2")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_truth_of_too_few_models_leaves_the_ranking_and_says_so(emms, spec, tmp_path):
+    (tmp_path / "truth.csv").write_text('model,value\n"timm:resnet10t (untrained, seed 0)",0.9\n')
+    code, out, err = emms("rank", spec(truth="truth.csv"))
+    assert code == 0, err
+    assert "weighted Kendall tau with the truth: undefined" in out
+
+
 def test_nothing_to_rank(emms):
     refused(emms("rank"), "nothing to rank")
     refused(emms("rank", "none.yaml"), "none.yaml", "cannot be read")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import timm
+import torch
 
 import emms
 from emms.errors import DatasetError, LabelEncoderError, ModelError
@@ -92,6 +94,17 @@ def test_a_spoilt_feature_file_is_the_only_one_computed_again_whatever_prefect_b
     assert read_run(settings)["features"]["computed"] == [model]
     scores = [(row["model"], row["score"]) for row in read_ranking(settings)]
     assert scores == [(row["model"], row["score"]) for row in before]
+
+
+def test_a_renamed_checkpoint_goes_by_its_new_name_though_its_artifacts_are_known(settings, tmp_path):
+    torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "a.pth")
+    mine = {"source": "timm", "name": "mobilenetv3_small_050", "checkpoint": str(tmp_path / "a.pth")}
+    for _ in range(3):
+        run(settings, models=[mine])
+    (tmp_path / "a.pth").rename(tmp_path / "b.pth")
+    run(settings, models=[{**mine, "checkpoint": str(tmp_path / "b.pth")}])
+    assert read_run(settings)["features"]["computed"] == []
+    assert [row["model"] for row in read_ranking(settings)] == [f"timm:mobilenetv3_small_050 ({tmp_path}/b.pth)"]
 
 
 def test_a_candidate_that_fails_is_listed_and_the_rest_is_ranked(settings):
