@@ -36,14 +36,15 @@ def check_run(spec: Spec) -> None:
 
 def check_models(spec: Spec) -> None:
     """Raise SpecError that lists every candidate whose name, layer or checkpoint cannot be."""
-    _report([_later(_check_model, (model, spec.task)) for model in spec.models])
+    _report([_later(_check_model, (model, spec)) for model in spec.models])
 
 
-def _check_model(wanted: tuple[ModelSpec, str]) -> None:
-    model, task = wanted
-    network = candidate(model)
-    if task not in network.tasks:
-        raise ModelError(f"model '{model.id}' cannot do task '{task}' (it can do: {', '.join(sorted(network.tasks))})")
+def _check_model(wanted: tuple[ModelSpec, Spec]) -> None:
+    model, spec = wanted
+    network = candidate(model, open_store(spec.store))
+    if spec.task not in network.tasks:
+        able = ", ".join(sorted(network.tasks))
+        raise ModelError(f"model '{model.id}' cannot do task '{spec.task}' (it can do: {able})")
     network.check()
 
 

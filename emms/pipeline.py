@@ -53,7 +53,7 @@ def rank(spec: Spec | Mapping[str, Any] | str | Path, *, progress: Listener | No
         with clock("models"):
             resolved = _each(spec.models, lambda m: m.id, lambda m: resolve_model(spec, m, dataset), failed)
         with clock("features"):
-            extracted = [e for models in passes(resolved) for e in extract_features(spec, models, dataset)]
+            extracted = [e for models in passes(spec, resolved) for e in extract_features(spec, models, dataset)]
         with clock("moments"):
             there = [e for e in extracted if not e.failure]
             moments = _each(

@@ -122,9 +122,10 @@ def prepare_dataset(spec: Spec) -> Prepared:
 
 def resolve_model(spec: Spec, model: ModelSpec, dataset: Prepared) -> Resolved:
     """Have a candidate's weights at hand, downloaded if need be, and address its features. Raises ModelError."""
-    network = candidate(model)
+    store = open_store(spec.store)
+    network = candidate(model, store)
     network.check()
-    weights = network.network(FileDigests(open_store(spec.store)))
+    weights = network.network(FileDigests(store))
     key = features_key(dataset.fingerprint, weights, network.preprocessing(), network.view, spec.dtype)
     return Resolved(model=model, key=key)
 
@@ -132,7 +133,7 @@ def resolve_model(spec: Spec, model: ModelSpec, dataset: Prepared) -> Resolved:
 def extract_features(spec: Spec, models: Sequence[Resolved], dataset: Prepared) -> list[Extracted]:
     """Compute what the store lacks of the features of one pass of candidates. Raises DatasetError and StoreError."""
     store = open_store(spec.store)
-    members = [Member(candidate(resolved.model), resolved.key) for resolved in models]
+    members = [Member(candidate(resolved.model, store), resolved.key) for resolved in models]
     if any(find_features(store, member.key, dataset.count) is None for member in members):
         began = time.time_ns()
         records = dataset.records(spec.dataset, store)
@@ -264,10 +265,10 @@ def score_key(moments: Accumulated, estimator: EstimatorSpec, labels: Sequence[E
     }
 
 
-def passes(resolved: Sequence[Resolved]) -> list[list[Resolved]]:
+def passes(spec: Spec, resolved: Sequence[Resolved]) -> list[list[Resolved]]:
     """Group candidates that are extracted together: see `emms.models.extraction`."""
-    by_id = {r.model.id: r for r in resolved}
-    planned = plan_passes([Member(candidate(r.model), r.key) for r in resolved])
+    store, by_id = open_store(spec.store), {r.model.id: r for r in resolved}
+    planned = plan_passes([Member(candidate(r.model, store), r.key) for r in resolved])
     return [[by_id[member.id] for member in members] for members in planned]
 
 

@@ -46,7 +46,7 @@ def rank(spec: Spec) -> State[Outcome]:
         failed = _failures(resolving)
         resolved = [future.result() for model, future in resolving.items() if model not in failed]
     with clock("features"):
-        planned = passes(resolved)
+        planned = passes(spec, resolved)
         extracting = [extract_features.submit(spec, models, dataset) for models in planned]
         lost = _failures(dict(enumerate(extracting)))
         failed |= {r.model.id: reason for number, reason in lost.items() for r in planned[number]}

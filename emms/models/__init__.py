@@ -10,6 +10,7 @@ from emms.registry import Registry
 
 if TYPE_CHECKING:
     from emms.spec import ModelSpec
+    from emms.store import Store
 
 SOURCES: Registry[type[Candidate]] = Registry(
     "source of networks",
@@ -22,9 +23,12 @@ SOURCES: Registry[type[Candidate]] = Registry(
 )
 
 
-def candidate(spec: ModelSpec) -> Candidate:
-    """Return the candidate a spec names. Raises ModelError if no source has that name."""
-    return SOURCES.get(spec.source)(spec)
+def candidate(spec: ModelSpec, store: Store | None = None) -> Candidate:
+    """Return the candidate a spec names, which may remember in `store` what is slow to find out.
+
+    Raises ModelError if no source has that name.
+    """
+    return SOURCES.get(spec.source)(spec, store)
 
 
 __all__ = ["SOURCES", "Candidate", "candidate"]

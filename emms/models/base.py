@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from emms.datasets.base import Sample
+from emms.store import Store
 
 if TYPE_CHECKING:
     import torch
@@ -34,8 +35,10 @@ class Candidate(ABC):
     tasks: ClassVar[frozenset[str]] = frozenset({"image-classification"})
     """The tasks whose samples this family of networks can take."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, store: Store | None = None) -> None:
         self.spec = spec
+        self.store = store
+        """Where to remember what is slow to find out about the network; it works without."""
         self.view = View(spec.layer, spec.pool)
 
     @classmethod

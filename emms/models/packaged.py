@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emms.errors import ModelError, did_you_mean
+from emms.models.architectures import skeleton
 from emms.models.timm_network import TimmNetwork, read_state_dict
 
 
@@ -71,7 +72,7 @@ class PackagedNetwork(TimmNetwork):
         if self.spec.checkpoint:
             return super()._overlay(weights)
         # The packages come from another code base: other names, but the same tensors in the same order.
-        names, tensors = self._skeleton().state_dict().keys(), read_state_dict(weights).values()
+        names, tensors = skeleton(self.architecture).state_dict().keys(), read_state_dict(weights).values()
         if len(names) != len(tensors):
             raise ModelError(
                 f"weights of model '{self.spec.id}' have {len(tensors)} tensors, not {len(names)}; "

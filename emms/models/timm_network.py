@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
-import logging
-import threading
 from collections.abc import Hashable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import numpy as np
-import timm
 import torch
-from huggingface_hub.errors import EntryNotFoundError
-from timm.data.transforms_factory import create_transform
 
 from emms.datasets.base import Sample
 from emms.errors import ModelError, UnavailableError, did_you_mean
+from emms.models.architectures import BUILDING, Architecture, look_up
 from emms.models.base import Candidate, Digests, Forward, View
 from emms.models.pooling import Layout, pool
 
-VERSION = 1  # of everything here that changes what a feature is
+# timm is imported where it is needed, since that takes ten seconds: see emms.models.architectures.
 
-# Random weights come from torch's global generator, which is set and set back while a network is built.
-_BUILDING = threading.Lock()
+VERSION = 1  # of everything here that changes what a feature is
 
 
 class TimmNetwork(Candidate):
@@ -39,28 +33,26 @@ class TimmNetwork(Candidate):
     @classmethod
     def names(cls, pattern: str) -> list[str]:
         """Return architectures, alone (which means their default weights) and with each tag of published weights."""
+        import timm
+
         return sorted(fnmatch.filter({*timm.list_models(), *timm.list_pretrained()}, pattern))
 
     def check(self) -> None:
         """Raise ModelError if the name, layer, pooling or checkpoint cannot be."""
-        skeleton = self._skeleton()
+        known, layer = self._known, self.spec.layer
         if self.spec.pretrained and not self.spec.checkpoint:
             self._check_published()
-        layer = self.spec.layer
-        if layer is not None:
-            modules = [name for name, _ in skeleton.named_modules() if name]
-            if layer not in modules:
-                top = [name for name in modules if name.count(".") < 2]
-                near = did_you_mean(layer, modules) or f"; it has {', '.join(top[:12])}, …"
-                raise ModelError(f"model '{self.spec.id}' has no module '{layer}'{near}")
-        if self.spec.pool == "token" and not Layout.of(skeleton).class_token:
+        if layer is not None and layer not in known.modules:
+            top = [name for name in known.modules if name.count(".") < 2]
+            near = did_you_mean(layer, known.modules) or f"; it has {', '.join(top[:12])}, …"
+            raise ModelError(f"model '{self.spec.id}' has no module '{layer}'{near}")
+        if self.spec.pool == "token" and not known.class_token:
             raise ModelError(f"model '{self.spec.id}' has no class token to pool by; use `pool: mean`")
         if self.spec.checkpoint:
             self._build()
 
     def _check_published(self) -> None:
-        cfg = self._cfg
-        if not (cfg.get("hf_hub_id") or cfg.get("url")):
+        if not {"hf_hub_id", "url"} & self._known.published.keys():
             raise ModelError(
                 f"model '{self.spec.id}' has no published weights; "
                 f"give a `checkpoint:`, or `pretrained: false` to use it as a control"
@@ -68,9 +60,7 @@ class TimmNetwork(Candidate):
 
     def size(self) -> tuple[int, int]:
         """Return (features before the head, parameters)."""
-        skeleton = self._skeleton()
-        features = getattr(skeleton, "head_hidden_size", None) or skeleton.num_features
-        return int(features), sum(p.numel() for p in skeleton.parameters())
+        return self._known.features, self._known.parameters
 
     def network(self, digests: Digests) -> dict[str, Any]:
         """Return the architecture and what its weights are."""
@@ -85,7 +75,7 @@ class TimmNetwork(Candidate):
 
     def preprocessing(self) -> dict[str, Any]:
         """Return timm's data configuration of the network."""
-        return {"decode": "rgb", **{k: list(v) if isinstance(v, tuple) else v for k, v in self._data_config.items()}}
+        return {"decode": "rgb", **self._known.preprocessing}
 
     def sharing(self) -> Hashable:
         """Return what resizing and cropping depend on; mean and deviation are applied to the batch, by each network."""
@@ -104,36 +94,19 @@ class TimmNetwork(Candidate):
         return _TimmForward(self._build(), self._data_config, device, self.spec.id)
 
     @cached_property
-    def _cfg(self) -> dict[str, Any]:
-        cfg = timm.get_pretrained_cfg(self.architecture)
-        return cfg.to_dict() if cfg else {}
+    def _known(self) -> Architecture:
+        return look_up(self.architecture, self.spec.id, self.store)
 
     @cached_property
     def _data_config(self) -> dict[str, Any]:
-        self._skeleton()
-        return timm.data.resolve_data_config({}, pretrained_cfg=self._cfg)
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in self._known.preprocessing.items()}
 
     @cached_property
     def _transform(self) -> Any:
+        from timm.data.transforms_factory import create_transform
+
         # timm's own chain up to, and without, the conversion to float, which is cheaper on a batch on the device.
         return create_transform(**self._data_config, use_prefetcher=True)
-
-    def _skeleton(self) -> Any:
-        """Return the network without storage for its weights."""
-        architecture, _, tag = self.architecture.partition(".")
-        if not timm.is_model(architecture):
-            known = [*timm.list_models(), *timm.list_pretrained()]
-            raise ModelError(
-                f"model '{self.spec.id}' is unknown"
-                f"{_offer(self.spec.source, self.architecture, known)} (all names: emms models)"
-            )
-        if tag and self.architecture not in timm.list_pretrained(f"{architecture}.*"):
-            tags = timm.list_pretrained(f"{architecture}.*")
-            raise ModelError(
-                f"model '{self.spec.id}' is unknown: {architecture} has no weights tagged '{tag}'"
-                f"{_offer(self.spec.source, self.architecture, tags)} (it has: {', '.join(tags) or 'none'})"
-            )
-        return _skeleton(architecture)
 
     def _weights(self) -> Path | None:
         """Return the local file that holds the weights, downloaded if need be; None for random ones."""
@@ -143,7 +116,7 @@ class TimmNetwork(Candidate):
             return self.spec.checkpoint
         self._check_published()
         try:
-            return _download(self._cfg)
+            return _download(self._known.published)
         except Exception as cause:  # hub and network libraries have many kinds of errors
             raise UnavailableError(
                 f"weights of model '{self.spec.id}' cannot be had: {_first_line(cause)}; "
@@ -152,8 +125,10 @@ class TimmNetwork(Candidate):
 
     def _build(self) -> torch.nn.Module:
         weights = self._weights()
+        import timm
+
         overlay = self._overlay(weights) if weights else {}
-        with _BUILDING, torch.random.fork_rng(devices=[]):
+        with BUILDING, torch.random.fork_rng(devices=[]):
             if weights is None:
                 # Without its tag, which may stand for another number of classes and so for other random numbers.
                 torch.default_generator.manual_seed(self.spec.seed)
@@ -163,7 +138,7 @@ class TimmNetwork(Candidate):
                     self.architecture,
                     pretrained=True,
                     pretrained_cfg_overlay=overlay,
-                    num_classes=overlay.get("num_classes", self._cfg.get("num_classes", 1000)),
+                    num_classes=overlay.get("num_classes", self._known.classes),
                 )
             except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as cause:
                 raise ModelError(
@@ -182,8 +157,7 @@ class TimmNetwork(Candidate):
         return {"file": str(weights), "num_classes": classes, "custom_load": False, "label_offset": 0}
 
     def _classes(self, state: dict[str, torch.Tensor]) -> int:
-        heads = self._cfg.get("classifier") or ()
-        for head in (heads,) if isinstance(heads, str) else heads:
+        for head in self._known.classifier:
             if f"{head}.weight" in state:
                 return int(state[f"{head}.weight"].shape[0])
         return 0
@@ -238,6 +212,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     if not path.is_file():
         raise ModelError(f"checkpoint '{path}' is not there; give the path of a .safetensors or .pth file")
+    import timm
+
     try:
         return timm.models.load_state_dict(str(path), device="cpu", weights_only=True)
     except Exception as cause:  # a file can be broken in as many ways as there are formats
@@ -247,17 +223,15 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         ) from cause
 
 
-@lru_cache(maxsize=64)
-def _skeleton(architecture: str) -> torch.nn.Module:
-    logging.getLogger("timm").setLevel(logging.ERROR)
-    with _BUILDING, torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return timm.create_model(architecture, pretrained=False)
+def _download(published: dict[str, str]) -> Path:
+    import huggingface_hub
+    import timm
+    from huggingface_hub.errors import EntryNotFoundError
 
-
-def _download(cfg: dict[str, Any]) -> Path:
-    if cfg.get("hf_hub_id"):
-        repository, _, revision = cfg["hf_hub_id"].partition("@")
-        names = [cfg["hf_hub_filename"]] if cfg.get("hf_hub_filename") else ["model.safetensors", "pytorch_model.bin"]
+    if "hf_hub_id" in published:
+        repository, _, revision = published["hf_hub_id"].partition("@")
+        named = published.get("hf_hub_filename")
+        names = [named] if named else ["model.safetensors", "pytorch_model.bin"]
         for name in names:
             try:
                 return Path(huggingface_hub.hf_hub_download(repository, name, revision=revision or None))
@@ -266,7 +240,7 @@ def _download(cfg: dict[str, Any]) -> Path:
                     raise
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise ConnectionError("offline mode is on (HF_HUB_OFFLINE)")
-    return Path(timm.models._hub.download_cached_file(cfg["url"]))
+    return Path(timm.models._hub.download_cached_file(published["url"]))
 
 
 def _check_finite(module: torch.nn.Module, what: str) -> None:
@@ -277,10 +251,6 @@ def _check_finite(module: torch.nn.Module, what: str) -> None:
             f"{what} holds nan or infinity in {len(broken)} tensors (first: {count} values of '{name}'); "
             f"use a checkpoint from before the training diverged"
         )
-
-
-def _offer(source: str, name: str, known: list[str]) -> str:
-    return did_you_mean(f"{source}:{name}", [f"{source}:{k}" for k in known])
 
 
 def _first_line(cause: BaseException) -> str:

@@ -117,7 +117,7 @@ class TestDatasetsThatCannotBeRanked:
 
 
 def test_an_unknown_model(emms, spec):
-    refused(emms("rank", spec("[timm:resnet5O, packaged:efficientnet-lite9]")), "2 faults", "'timm:resnet50'", "lite0")
+    refused(emms("rank", spec("[timm:resnet5O, packaged:efficientnet-lite9]")), "2 faults", "'resnet50'", "lite0")
 
 
 def test_an_unknown_key_and_a_wrong_type(emms, spec):

@@ -149,8 +149,8 @@ def test_checkpoints_that_cannot_be_used(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("model", "complaint"),
     [
-        (spec("resnet5O"), r"'timm:resnet5O.*' is unknown; did you mean 'timm:resnet50'"),
-        (spec("resnet50.a1_in2k"), r"has no weights tagged 'a1_in2k'; did you mean 'timm:resnet50.a1_in1k'"),
+        (spec("resnet5O"), r"'timm:resnet5O.*' is unknown; did you mean 'resnet50'"),
+        (spec("resnet50.a1_in2k"), r"has no weights tagged 'a1_in2k'; did you mean 'resnet50.a1_in1k'"),
         (spec("resnet10t", layer="layer9"), r"no module 'layer9'; did you mean 'layer\d'"),
         (spec("resnet10t", pool="token"), "no class token to pool by; use `pool: mean`"),
     ],
