@@ -24,7 +24,7 @@ def check_run(spec: Spec) -> None:
     """Raise SpecError that lists every fault of what a whole run needs: device, store, output, estimators, truth."""
     _report(
         [
-            lambda: choose_device(spec.device),
+            lambda: spec.device == "auto" or choose_device(spec.device),
             lambda: open_store(spec.store).check_writable(),
             lambda: _check_output(spec.output),
             lambda: _check_truth(spec),

@@ -6,10 +6,12 @@ import ctypes
 import os
 import sys
 from functools import cache
-
-import torch
+from typing import TYPE_CHECKING
 
 from emms.errors import EMMSError
+
+if TYPE_CHECKING:  # it takes seconds to import, and a run that finds all in the store has no use for it
+    import torch
 
 
 def choose_device(name: str) -> torch.device:
@@ -17,6 +19,8 @@ def choose_device(name: str) -> torch.device:
 
     Raises EMMSError if the device is not there.
     """
+    import torch
+
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))

@@ -158,7 +158,9 @@ def embed_label_texts(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> Em
     store = open_store(spec.store)
     model, texts = _encoder(encoder), _texts(spec, dataset)
     key = labels_key(model, texts, store)
-    computed = embed_labels(model, texts, store, key, str(choose_device(spec.device)))
+    computed = store.find("labels", key) is None
+    if computed:
+        embed_labels(model, texts, store, key, str(choose_device(spec.device)))
     return Embedded(encoder=encoder, key=key, computed=computed)
 
 

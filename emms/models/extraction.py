@@ -14,11 +14,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import torch
 
 from emms.datasets.base import Dataset
 from emms.errors import BadSampleError, DatasetError, EMMSError, ModelError
@@ -27,6 +26,9 @@ from emms.hardware import cores, default_batch_size, keep_freed_memory
 from emms.models.base import Candidate, Forward
 from emms.progress import listener
 from emms.store import Store, address
+
+if TYPE_CHECKING:  # see emms.hardware
+    import torch
 
 BATCHES_AHEAD = 3
 """Batches that are prepared while a GPU computes. A CPU has nothing to gain: threads that decode would only hold up
@@ -251,9 +253,13 @@ class _Network:
                     ) from cause
             self.batch_size //= 2
             if self._device.type == "cuda":
+                import torch
+
                 torch.cuda.empty_cache()
 
     def _pass(self, batch: np.ndarray, members: Sequence[Member]) -> list[np.ndarray]:
+        import torch
+
         assert self._forward is not None
         bfloat16 = members[0].key["dtype"] == "bfloat16"
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=bfloat16):
@@ -262,4 +268,6 @@ class _Network:
 
 
 def _out_of_memory(cause: BaseException) -> bool:
+    import torch
+
     return isinstance(cause, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(cause)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from emms.datasets.base import Sample
 from emms.errors import ModelError, UnavailableError, did_you_mean
 from emms.models.architectures import BUILDING, Architecture, look_up
-from emms.models.base import Candidate, Digests, Forward, View
-from emms.models.pooling import Layout, pool
+from emms.models.base import Candidate, Digests, Forward
 
-# timm is imported where it is needed, since that takes ten seconds: see emms.models.architectures.
+# timm and torch are imported where they are needed, since that takes ten seconds: see emms.models.architectures.
+if TYPE_CHECKING:
+    import torch
 
 VERSION = 1  # of everything here that changes what a feature is
 
@@ -91,7 +91,9 @@ class TimmNetwork(Candidate):
 
     def load(self, device: torch.device) -> Forward:
         """Load the network onto a device, ready to infer."""
-        return _TimmForward(self._build(), self._data_config, device, self.spec.id)
+        from emms.models.timm_forward import TimmForward
+
+        return TimmForward(self._build(), self._data_config, device, self.spec.id)
 
     @cached_property
     def _known(self) -> Architecture:
@@ -126,6 +128,7 @@ class TimmNetwork(Candidate):
     def _build(self) -> torch.nn.Module:
         weights = self._weights()
         import timm
+        import torch
 
         overlay = self._overlay(weights) if weights else {}
         with BUILDING, torch.random.fork_rng(devices=[]):
@@ -161,48 +164,6 @@ class TimmNetwork(Candidate):
             if f"{head}.weight" in state:
                 return int(state[f"{head}.weight"].shape[0])
         return 0
-
-
-class _TimmForward(Forward):
-    def __init__(self, module: torch.nn.Module, data_config: dict[str, Any], device: torch.device, name: str) -> None:
-        self.parameters = sum(p.numel() for p in module.parameters())
-        convolutional = any(isinstance(m, torch.nn.Conv2d) and m.kernel_size != m.stride for m in module.modules())
-        # Convolutions run up to three times faster on it; a transformer's patch embedding gains nothing.
-        self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
-        self._module: Any = module.to(device).to(memory_format=self._memory_format)
-        self._device, self._name, self._layout = device, name, Layout.of(module)
-        self._default_token = self._layout.class_token and getattr(module, "global_pool", "") == "token"
-        self._mean = torch.tensor(data_config["mean"], device=device).mul(255).view(1, -1, 1, 1)
-        self._std = torch.tensor(data_config["std"], device=device).mul(255).view(1, -1, 1, 1)
-
-    def __call__(self, batch: np.ndarray, views: Sequence[View]) -> list[torch.Tensor]:
-        images = torch.from_numpy(batch).to(self._device, non_blocking=True)
-        inputs = images.float().sub_(self._mean).div_(self._std).contiguous(memory_format=self._memory_format)
-        hooked: dict[str, Any] = {}
-        handles = [
-            self._module.get_submodule(layer).register_forward_hook(
-                lambda _module, _inputs, output, layer=layer: hooked.__setitem__(layer, output)
-            )
-            for layer in {view.layer for view in views if view.layer is not None}
-        ]
-        try:
-            last = self._module.forward_features(inputs)
-            return [self._view(view, last, hooked) for view in views]
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _view(self, view: View, last: torch.Tensor, hooked: dict[str, Any]) -> torch.Tensor:
-        where = f"module '{view.layer}' of model '{self._name}'" if view.layer else f"model '{self._name}'"
-        if view.layer is None and view.pool == "auto":
-            return self._module.forward_head(last, pre_logits=True).flatten(1)
-        if view.layer is None:
-            return pool(last, view.pool, self._layout, self._default_token, where)
-        if view.layer not in hooked:  # it belongs to the head
-            self._module.forward_head(last)
-        if view.layer not in hooked:
-            raise ModelError(f"{where} takes no part in the forward pass; name another module")
-        return pool(hooked[view.layer], view.pool, self._layout, self._default_token, where)
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
