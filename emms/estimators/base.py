@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from emms.errors import EstimatorError
 from emms.moments import ClassMoments, Moments, TargetMoments
-from emms.moments.checks import as_numbers
+from emms.moments.checks import as_numbers, check_finite
 
 
 class UnreliableScoreWarning(UserWarning):
@@ -20,8 +21,8 @@ class Estimator(ABC):
     """Scores one network's features on one dataset; larger is better, always.
 
     The constructor takes settings only, and raises EstimatorError for values that are not allowed; `fit` returns self;
-    results end in an underscore. An estimator that reads samples has `fit` alone, with the features themselves;
-    one that reads moments is a `MomentEstimator`.
+    results end in an underscore. Its subclasses say what it reads: moments of the features (`MomentEstimator`), the
+    features themselves (`SampleEstimator`), or what the network's own classifier makes of them (`LogitsEstimator`).
     """
 
     name: ClassVar[str]
@@ -30,8 +31,8 @@ class Estimator(ABC):
     """One line: what it measures."""
     needs: ClassVar[Literal["labels", "label embeddings"]]
     """What it needs beside the features."""
-    reads: ClassVar[Literal["moments", "samples"]]
-    """What it reads the features as."""
+    reads: ClassVar[Literal["moments", "samples", "source logits"]]
+    """What of the network it reads."""
     paper: ClassVar[str]
     """Authors, venue and year, and where to find it."""
     version: ClassVar[int] = 1
@@ -64,6 +65,58 @@ class MomentEstimator(Estimator):
         """
 
 
+class ClassMomentEstimator(MomentEstimator):
+    """An estimator of class labels from moments."""
+
+    needs = "labels"
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Score features X (N, D1) against class labels y (N,), integers or names.
+
+        Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
+        """
+        X, y, n_classes = checked_samples(X, y)
+        return self.fit_moments(ClassMoments(X.shape[1], n_classes).update(X, y))
+
+
+class SampleEstimator(Estimator):
+    """An estimator of class labels that holds all features in memory."""
+
+    needs = "labels"
+    reads = "samples"
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Score features X (N, D1) against class labels y (N,), integers or names.
+
+        Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
+        """
+        self.score_ = float(self._score(*checked_samples(X, y)))
+        return self
+
+    @abstractmethod
+    def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
+        """Return the score of finite features X (N, D1), float64, and class indices y (N,), each class present."""
+
+
+class LogitsEstimator(Estimator):
+    """An estimator of class labels that reads the logits which the network gives for the classes it was trained on."""
+
+    needs = "labels"
+    reads = "source logits"
+
+    def fit(self, logits: Any, y: Any) -> Self:
+        """Score logits (N, S), of S source classes, against class labels y (N,), integers or names.
+
+        Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
+        """
+        self.score_ = float(self._score(*checked_samples(logits, y)))
+        return self
+
+    @abstractmethod
+    def _score(self, logits: np.ndarray, y: np.ndarray, n_classes: int) -> float:
+        """Return the score of finite logits (N, S), float64, and class indices y (N,), each class present."""
+
+
 class LabelEmbeddingEstimator(MomentEstimator):
     """An estimator of how well features explain label embeddings."""
 
@@ -77,6 +130,43 @@ class LabelEmbeddingEstimator(MomentEstimator):
         Raises EstimatorError for nan, infinity and shapes that do not match.
         """
         return self.fit_moments(*moments_of(X, Z, y))
+
+
+def checked_samples(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return features (N, D1) in float64, class indices (N,) and C; classes are numbered as their names sort.
+
+    Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
+    """
+    X, y = as_numbers("features", X, "N", "D1"), np.asarray(y)
+    if y.ndim != 1 or y.dtype.kind not in "iubU":
+        raise EstimatorError(
+            f"class labels must be integers or names of shape (N,), not {y.dtype} of shape {y.shape}; "
+            f"targets and label embeddings are for 'emms' and 'logme-f-label'"
+        )
+    if len(X) != len(y):
+        raise EstimatorError(f"{len(X)} rows of features, but {len(y)} class labels; there must be one a row")
+    classes, indices = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise EstimatorError(f"there must be two classes or more, not {len(classes)}")
+    X = X.astype(np.float64)
+    check_finite(X, X.sum(axis=0))
+    return X, indices, len(classes)
+
+
+def checked_classes(estimator: Estimator, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts (C,) and feature sums (C, D1) of the classes that have samples.
+
+    Raises EstimatorError when the moments hold no class labels, or fewer than two classes.
+    """
+    if not isinstance(moments, ClassMoments):
+        raise EstimatorError(
+            f"estimator '{estimator.name}' needs class labels; where labels differ by sample use 'emms' or "
+            f"'logme-f-label'"
+        )
+    present = np.flatnonzero(moments.class_counts)
+    if len(present) < 2:
+        raise EstimatorError(f"there must be two classes or more with samples, not {len(present)}")
+    return moments.class_counts[present], moments.class_sums[present]
 
 
 def moments_of(X: Any, Z: Any, y: Any = None) -> tuple[Moments, np.ndarray | None]:

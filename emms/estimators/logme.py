@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Literal, Self, get_args
 
 import numpy as np
 
 from emms.errors import EstimatorError
-from emms.estimators.base import LabelEmbeddingEstimator, MomentEstimator
-from emms.moments import ClassMoments, Moments
-from emms.moments.checks import as_numbers
+from emms.estimators.base import ClassMomentEstimator, LabelEmbeddingEstimator, checked_classes
+from emms.moments import Moments
+
+Formula = Literal["evidence", "released"]
 
 _MAX_ITER = 11
 _TOLERANCE = 1e-3
@@ -18,15 +19,19 @@ _EPSILON = 1e-5
 alpha and beta are divided by: the authors' own, and part of the measure, since they stop short of the fixed point."""
 
 
-def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray) -> np.ndarray:
+def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray, formula: Formula = "evidence") -> np.ndarray:
     """Return the maximum log evidence per sample of each of m label columns y, (m,).
 
     projected: (D1, m), V'X'y with V the moments' eigenvectors. squares: (m,), y'y. The model is y = X w + noise,
     w ~ N(0, 1 / alpha), noise ~ N(0, 1 / beta); alpha and beta maximise the evidence, found by MacKay's fixed-point
-    iteration (You et al., 2022), all columns at once. Nothing is centred. As in the authors' release the determinant
-    runs over min(N, D1) singular values. Raises EstimatorError when all features are zero.
+    iteration (You et al., 2022), all columns at once. Nothing is centred.
+    formula: where D1 > N, `released` counts log alpha D1 times but the determinant that balances it over only N
+    singular values, as the authors' release does, so that wide noise scores high. Otherwise the two agree.
+    Raises EstimatorError when all features are zero.
     """
     N, D = moments.count, moments.n_features
+    # Each direction without a singular value has log alpha in the prior and in the determinant alike.
+    priors = D if formula == "released" else min(N, D)
     values = moments.eigen[0]
     if values[-1] <= 0:
         raise EstimatorError("all features are zero, so there is no evidence to speak of; leave the network out")
@@ -55,15 +60,17 @@ def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray) -> np
         a, b = alpha[done], beta[done]
         logdet = np.log(a[:, None] + b[:, None] * sigma).sum(axis=1)
         fit = b * residual[done] + a * squared_weights[done]
-        result[active[done]] = (D * np.log(a) + N * np.log(b) - logdet - fit - N * np.log(2 * np.pi)) / (2 * N)
+        result[active[done]] = (priors * np.log(a) + N * np.log(b) - logdet - fit - N * np.log(2 * np.pi)) / (2 * N)
         if done.all():
             break
         active, ratio, z2, outside = active[~done], (alpha / beta)[~done], z2[~done], outside[~done]
     return result
 
 
-class LogME(MomentEstimator):
+class LogME(ClassMomentEstimator):
     """Mean over the classes of the maximum log evidence, per sample, of a Bayesian linear model of "is this class".
+
+    formula: `evidence` (right for all shapes) or `released` (the authors' code, which differs where D1 > N).
 
     You, Liu, Wang, Long: LogME: Practical Assessment of Pre-trained Models for Transfer Learning, ICML 2021; You, Liu,
     Zhang, Wang, Jordan, Long: Ranking and Tuning Pre-trained Models, JMLR 2022 (the fixed-point iteration).
@@ -71,38 +78,23 @@ class LogME(MomentEstimator):
 
     name: ClassVar[str] = "logme"
     summary: ClassVar[str] = "evidence of the class labels under a Bayesian linear model of the features"
-    needs = "labels"
     paper: ClassVar[str] = "You et al., ICML 2021, arXiv 2102.11005; JMLR 2022, arXiv 2110.10545"
     cost: ClassVar[str] = "9 D1^3 + 11 C D1"
+    version = 2
 
     scores_: np.ndarray
     """The evidence of each class that has samples."""
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Score features X (N, D1) against class labels y (N,), integers or names.
-
-        Raises EstimatorError for nan, wrong shapes, and labels that are real numbers.
-        """
-        X, y = as_numbers("features", X, "N", "D1"), np.asarray(y)
-        if y.ndim != 1 or y.dtype.kind not in "iubU":
-            raise EstimatorError(
-                f"class labels must be integers or names of shape (N,), not {y.dtype} of shape {y.shape}; "
-                f"for targets and label embeddings use LogMEFLabel"
-            )
-        classes, indices = np.unique(y, return_inverse=True)
-        return self.fit_moments(ClassMoments(X.shape[1], len(classes)).update(X, indices))
+    def __init__(self, formula: Formula = "evidence") -> None:
+        self.formula = _checked(self.name, formula)
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from class moments; label embeddings make no difference.
 
-        Raises EstimatorError when the moments hold no class labels.
+        Raises EstimatorError when the moments hold no class labels, or fewer than two classes.
         """
-        if not isinstance(moments, ClassMoments):
-            raise EstimatorError("LogME needs class labels; where labels differ by sample use 'logme-f-label'")
-        _check_count(moments)
-        present = np.flatnonzero(moments.class_counts)
-        projected = moments.eigen[1].T @ moments.class_sums[present].T
-        self.scores_ = evidence(moments, projected, moments.class_counts[present])
+        counts, sums = checked_classes(self, moments)
+        self.scores_ = evidence(moments, moments.eigen[1].T @ sums.T, counts, self.formula)
         self.score_ = float(self.scores_.mean())
         return self
 
@@ -111,31 +103,37 @@ class LogMEFLabel(LabelEmbeddingEstimator):
     """Mean over label encoders, and the columns of their embeddings, of the maximum log evidence per sample.
 
     Real-valued targets y (N, T) are label embeddings of one encoder, so this is LogME for regression as well. Called
-    "LogME + F-Label" by Meng et al., NeurIPS 2023; the measure is that of `LogME`.
+    "LogME + F-Label" by Meng et al., NeurIPS 2023; the measure and the setting `formula` are those of `LogME`.
     """
 
     name: ClassVar[str] = "logme-f-label"
     summary: ClassVar[str] = "evidence of the label embeddings under a Bayesian linear model of the features"
     paper: ClassVar[str] = "You et al., ICML 2021, arXiv 2102.11005; Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "9 D1^3 + 11 D1 D2 K + C D1 D2 K"
+    version = 2
 
     scores_: np.ndarray
     """The score of each label encoder alone, (K,)."""
 
+    def __init__(self, formula: Formula = "evidence") -> None:
+        self.formula = _checked(self.name, formula)
+
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from moments; label_embeddings (C, D2, K), one a class, or None if the moments hold them.
 
-        Raises EstimatorError when there are no samples or the shapes differ.
+        Raises EstimatorError when there are fewer than two samples or the shapes differ.
         """
-        _check_count(moments)
+        if moments.count < 2:
+            raise EstimatorError(f"LogME needs two samples or more, not {moments.count}")
         projected, squares = moments.raw_labels(moments.eigen[1], label_embeddings)
         self.scores_ = np.array(
-            [evidence(moments, projected[:, :, k], squares[:, k]).mean() for k in range(squares.shape[1])]
+            [evidence(moments, projected[:, :, k], squares[:, k], self.formula).mean() for k in range(squares.shape[1])]
         )
         self.score_ = float(self.scores_.mean())
         return self
 
 
-def _check_count(moments: Moments) -> None:
-    if moments.count < 2:
-        raise EstimatorError(f"LogME needs two samples or more, not {moments.count}")
+def _checked(name: str, formula: str) -> Formula:
+    if formula not in get_args(Formula):
+        raise EstimatorError(f"estimator '{name}' has no formula '{formula}'; it has: {', '.join(get_args(Formula))}")
+    return formula  # type: ignore[return-value]

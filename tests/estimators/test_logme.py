@@ -24,30 +24,40 @@ def parity_case(name):
 @pytest.mark.parametrize("name", [n for n in EXPECTED if "logme_classification" in EXPECTED[n]])
 def test_class_labels_reproduce_the_release(name):
     X, _, y = parity_case(name)
-    assert LogME().fit(X, y).score_ == pytest.approx(EXPECTED[name]["logme_classification"], rel=1e-6)
+    assert LogME("released").fit(X, y).score_ == pytest.approx(EXPECTED[name]["logme_classification"], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_label_embeddings_reproduce_the_release(name):
     X, Z, y = parity_case(name)
-    f_label = LogMEFLabel().fit(X, Z, y)
+    f_label = LogMEFLabel("released").fit(X, Z, y)
     for k, score in enumerate(f_label.scores_):
         if f"logme_regression_label_{k}" in EXPECTED[name]:
             assert score == pytest.approx(EXPECTED[name][f"logme_regression_label_{k}"], rel=1e-6)
     assert f_label.score_ == pytest.approx(f_label.scores_.mean())
 
 
-def test_it_is_the_greatest_evidence_of_the_model():
+# With more features than samples the authors' eleven iterations stop a little short of the greatest.
+@pytest.mark.parametrize(("D1", "tolerance"), [(5, 1e-4), (60, 1e-3), (200, 0.03)])
+def test_it_is_the_greatest_evidence_of_the_model(D1, tolerance):
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((60, 5)) + 1
-    y = X @ rng.standard_normal(5) + 0.5 * rng.standard_normal(60)
+    X = rng.standard_normal((60, D1)) + 1
+    y = X[:, :5] @ rng.standard_normal(5) + 2 * rng.standard_normal(60)
 
     def minus_evidence(logs):
         alpha, beta = np.exp(logs)
         return -multivariate_normal(cov=X @ X.T / alpha + np.eye(60) / beta).logpdf(y)
 
     greatest = -minimize(minus_evidence, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-6}).fun / 60
-    assert LogMEFLabel().fit(X, y[:, None]).score_ == pytest.approx(greatest, abs=1e-4)
+    assert LogMEFLabel().fit(X, y[:, None]).score_ == pytest.approx(greatest, abs=tolerance)
+
+
+def test_wide_noise_is_not_rewarded():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=60)
+    narrow, wide = rng.standard_normal((60, 30)), rng.standard_normal((60, 1_280))
+    assert LogME().fit(wide, y).score_ == pytest.approx(LogME().fit(narrow, y).score_, abs=0.1)
+    assert LogME("released").fit(wide, y).score_ > LogME("released").fit(narrow, y).score_ + 1
 
 
 def test_classes_are_columns_that_say_whether():
@@ -94,10 +104,10 @@ def test_what_it_cannot_score_is_refused():
     with pytest.raises(EstimatorError, match="logme-f-label"):
         LogME().fit_moments(TargetMoments(3, 2).update(np.eye(3), np.eye(3)[:, :2]))
     with pytest.raises(
-        EstimatorError, match=r"integers or names of shape \(N,\), not float64 of shape \(3, 3\); .* use LogMEFLabel"
+        EstimatorError, match=r"integers or names of shape \(N,\), not float64 of shape \(3, 3\); .*logme-f-label"
     ):
         LogME().fit(np.eye(3), np.eye(3))
-    with pytest.raises(EstimatorError, match="two samples or more"):
+    with pytest.raises(EstimatorError, match="two classes or more"):
         LogME().fit(np.eye(3)[:1], np.array([0]))
     with pytest.raises(EstimatorError, match="hold nan or infinity"):
         LogME().fit(np.full((3, 2), np.nan), np.array([0, 1, 0]))

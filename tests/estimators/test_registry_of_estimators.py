@@ -24,8 +24,9 @@ def test_a_setting_reaches_the_estimator():
     [
         ("emsm", {}, "estimator 'emsm' is unknown; did you mean 'emms'"),
         ("emms", {"solvr": "exact"}, "no setting 'solvr'; did you mean 'solver'"),
+        ("logme", {"formula": "new"}, "no formula 'new'; it has: evidence, released"),
         ("emms", {"solver": "quick"}, "no solver 'quick'; it has: exact, alternating, released"),
-        ("logme", {"solver": "exact"}, r"no setting 'solver' \(settings: none\)"),
+        ("logme", {"solver": "exact"}, r"no setting 'solver' \(settings: formula\)"),
     ],
 )
 def test_wrong_names_and_settings_are_named(name, settings, message):
