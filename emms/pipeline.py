@@ -12,18 +12,11 @@ from emms.checks import check_models, check_run
 from emms.errors import EMMSError
 from emms.progress import Listener, Silent, listener
 from emms.ranking import Ranking, build_ranking
+from emms.references import Outcome
+from emms.scoring import accumulate_moments, moments_needed, score, scorings
 from emms.spec import Spec
 from emms.spec_file import load_spec
-from emms.stages import (
-    Outcome,
-    accumulate_moments,
-    embed_label_texts,
-    extract_features,
-    passes,
-    prepare_dataset,
-    resolve_model,
-    score,
-)
+from emms.stages import embed_label_texts, extract_features, networks, passes, prepare_dataset, resolve_model
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -51,16 +44,19 @@ def rank(spec: Spec | Mapping[str, Any] | str | Path, *, progress: Listener | No
         with clock("label embeddings"):
             embedded = [embed_label_texts(spec, encoder, dataset) for encoder in spec.label_encoders]
         with clock("models"):
-            resolved = _each(spec.models, lambda m: m.id, lambda m: resolve_model(spec, m, dataset), failed)
+            resolved = _each(networks(spec), lambda m: m.id, lambda m: resolve_model(spec, m, dataset), failed)
         with clock("features"):
             extracted = [e for models in passes(spec, resolved) for e in extract_features(spec, models, dataset)]
         with clock("moments"):
-            there = [e for e in extracted if not e.failure]
+            there = [e for e in extracted if e.model in spec.models and not e.failure]
             moments = _each(
-                there, lambda e: e.model.id, lambda e: accumulate_moments(spec, e, dataset, embedded), failed
+                [(e, folds) for e in there for folds in moments_needed(spec)],
+                lambda wanted: wanted[0].model.id,
+                lambda wanted: accumulate_moments(spec, wanted[0], dataset, embedded, wanted[1]),
+                failed,
             )
         with clock("scores"):
-            scored = [score(spec, dataset, m, e, embedded) for m in moments for e in spec.estimators]
+            scored = [score(spec, dataset, s, embedded) for s in scorings(spec, extracted, moments, failed)]
         outcome = Outcome(
             dataset=dataset,
             embedded=embedded,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emms import stages
+from emms import scoring, stages
 from emms.checks import check_models, check_run
-from emms.errors import UnavailableError
+from emms.errors import ModelError, UnavailableError
 from emms.features import find_features
+from emms.references import Accumulated, Embedded, Extracted
 from emms.spec import Spec
 from emms.store import open_store
 
@@ -41,19 +42,26 @@ def plan(spec: Spec) -> Iterator[Step]:
         except UnavailableError:
             yield Step("label embeddings", encoder.id, TO_DOWNLOAD)
             continue
-        embedded.append(stages.Embedded(encoder=encoder, key=key, computed=False))
+        embedded.append(Embedded(encoder=encoder, key=key, computed=False))
         yield Step("label embeddings", encoder.id, IN_STORE if store.find("labels", key) else TO_COMPUTE)
-    for model in spec.models:
+    failed, extracted, moments = dict[str, str](), list[Extracted](), list[Accumulated]()
+    for model in stages.networks(spec):
         try:
             resolved = stages.resolve_model(spec, model, dataset)
-        except UnavailableError:
+        except UnavailableError as unavailable:
+            failed[model.id] = str(unavailable)
             yield Step("features", model.id, TO_DOWNLOAD)
+            continue
+        except ModelError as fault:  # a candidate without a classifier: check_models has seen to the other faults
+            failed[model.id] = str(fault)
             continue
         there = find_features(store, resolved.key, dataset.count) is not None
         yield Step("features", model.id, IN_STORE if there else TO_COMPUTE)
-        key = stages.moments_key(resolved.key, dataset, embedded)
-        moments = stages.Accumulated(model=model, key=key, computed=False)
-        for estimator in spec.estimators:
-            key = stages.score_key(moments, estimator, embedded)
-            known = len(embedded) == len(spec.label_encoders) and store.find("scores", key)
-            yield Step("score", f"{model.id} by {estimator.id}", IN_STORE if known else TO_COMPUTE)
+        features = Extracted(model=model, key=resolved.key)
+        extracted.append(features)
+        for folds in scoring.moments_needed(spec):
+            key = scoring.moments_key(spec, features, dataset, embedded, folds)
+            moments.append(Accumulated(features=features, folds=folds, key=key, computed=False))
+    for wanted in scoring.scorings(spec, extracted, moments, failed):
+        known = len(embedded) == len(spec.label_encoders) and store.find("scores", scoring.score_key(wanted, embedded))
+        yield Step("score", f"{wanted.model.id} by {wanted.estimator.id}", IN_STORE if known else TO_COMPUTE)

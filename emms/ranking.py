@@ -17,9 +17,9 @@ from rich.text import Text
 from emms.errors import ModelError, StoreError
 from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table
+from emms.references import Outcome
 from emms.run_record import describe_run
 from emms.spec import Spec
-from emms.stages import Outcome
 
 SAMPLES_PER_FEATURE = 5
 """Below this ratio N / D1 a run warns: random features would explain more than a fifth of random labels."""
@@ -129,12 +129,15 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
     Raises ModelError when no candidate has a score.
     """
     dataset, scored = outcome.dataset, outcome.scored
-    failed = outcome.failed | {e.model.id: e.failure for e in outcome.extracted if e.failure}
+    extracted = [e for e in outcome.extracted if e.model in spec.models]  # not what an estimator alone asked for
+    candidates = {model.id for model in spec.models}
+    failed = {name: reason for name, reason in outcome.failed.items() if name in candidates}
+    failed |= {e.model.id: e.failure for e in extracted if e.failure}
     first = spec.estimators[0].id
     for result in scored:
         if result.failure and result.estimator.id == first:
             failed.setdefault(result.model.id, f"model '{result.model.id}' has no score: {result.failure}")
-    facts = {e.model.id: e for e in outcome.extracted if not e.failure}
+    facts = {e.model.id: e for e in extracted if not e.failure}
     scores = pl.DataFrame(
         [
             {

@@ -25,7 +25,7 @@ from emms.datasets import FORMATS, Dataset
 from emms.errors import did_you_mean
 from emms.labels.text import TASKS, check_template
 
-Pool = Literal["auto", "mean", "token"]
+Pool = Literal["auto", "mean", "token", "logits"]
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
@@ -39,7 +39,8 @@ class ModelSpec(BaseModel):
     layer: str | None = Field(None, description="features after this named module, such as blocks.6, not the last ones")
     pool: Pool = Field(
         "auto",
-        description="mean over space or tokens, or the class token; auto: as the network itself does before its head",
+        description="mean over space or tokens, the class token, or the logits of the network's own classifier; "
+        "auto: as the network itself does before its head",
     )
     checkpoint: UserPath | None = Field(None, description="weights to load, safetensors or a PyTorch state dict")
     pretrained: bool = Field(True, description="false: random weights, as a control")
@@ -63,6 +64,10 @@ class ModelSpec(BaseModel):
         if self.checkpoint and not self.pretrained:
             raise ValueError("has a checkpoint and `pretrained: false`; give one of the two")
         return self
+
+    def logits(self) -> ModelSpec:
+        """Return the same network with its classifier's logits for features."""
+        return self.model_copy(update={"pool": "logits"})
 
     @property
     def id(self) -> str:

@@ -13,8 +13,10 @@ from emms.checks import check_run
 from emms.errors import EMMSError
 from emms.pipeline import Clock
 from emms.ranking import Ranking
+from emms.references import Outcome, Scored
+from emms.scoring import moments_needed, scorings
 from emms.spec import Spec
-from emms.stages import Outcome, passes
+from emms.stages import networks, passes
 from tasks.dataset import prepare_dataset
 from tasks.labels import embed_labels
 from tasks.models import extract_features, resolve_model
@@ -42,7 +44,7 @@ def rank(spec: Spec) -> State[Outcome]:
         embedding = [embed_labels.submit(spec, encoder, dataset) for encoder in spec.label_encoders]
         embedded = [future.result() for future in embedding]
     with clock("models"):
-        resolving = {model.id: resolve_model.submit(spec, model, dataset) for model in spec.models}
+        resolving = {model.id: resolve_model.submit(spec, model, dataset) for model in networks(spec)}
         failed = _failures(resolving)
         resolved = [future.result() for model, future in resolving.items() if model not in failed]
     with clock("features"):
@@ -53,18 +55,20 @@ def rank(spec: Spec) -> State[Outcome]:
         extracted = [e for number, future in enumerate(extracting) if number not in lost for e in future.result()]
     with clock("moments"):
         summing = {
-            e.model.id: accumulate_moments.submit(spec, e, dataset, embedded) for e in extracted if not e.failure
+            (e.model.id, folds): accumulate_moments.submit(spec, e, dataset, embedded, folds)
+            for e in extracted
+            if e.model in spec.models and not e.failure
+            for folds in moments_needed(spec)
         }
-        failed |= _failures(summing)
-        moments = [future.result() for model, future in summing.items() if model not in failed]
+        lacking = _failures(summing)
+        failed |= {model: reason for (model, _), reason in lacking.items()}
+        moments = [future.result() for key, future in summing.items() if key not in lacking]
     with clock("scores"):
-        scoring = {
-            f"{m.model.id} by {e.id}": score.submit(spec, dataset, m, e, embedded)
-            for m in moments
-            for e in spec.estimators
-        }
-        failed |= _failures(scoring)
-        scored = [future.result() for what, future in scoring.items() if what not in failed]
+        wanted = scorings(spec, extracted, moments, failed)
+        scoring = [score.submit(spec, dataset, s, embedded) for s in wanted]
+        lost = _failures(dict(enumerate(scoring)))
+        scored = [future.result() for number, future in enumerate(scoring) if number not in lost]
+        scored += [Scored(model=wanted[n].model, estimator=wanted[n].estimator, failure=r) for n, r in lost.items()]
     outcome = Outcome(
         dataset=dataset,
         embedded=embedded,

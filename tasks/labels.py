@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from emms import stages
 from emms.datasets.prepare import Prepared
+from emms.references import Embedded
 from emms.spec import EncoderSpec, Spec
 from tasks.policies import RESULTS, RETRIES
 
@@ -19,6 +20,6 @@ from tasks.policies import RESULTS, RETRIES
     **RETRIES,
     **RESULTS,
 )
-def embed_labels(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> stages.Embedded:
+def embed_labels(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> Embedded:
     """Embed the labels' texts with one encoder."""
     return stages.embed_label_texts(spec, encoder, dataset)

@@ -11,6 +11,7 @@ from prefect.runtime import task_run
 
 from emms import features, stages
 from emms.datasets.prepare import Prepared
+from emms.references import Extracted, Resolved
 from emms.spec import ModelSpec, Spec
 from tasks.policies import RESULTS, RETRIES, cached_in_store
 
@@ -23,7 +24,7 @@ from tasks.policies import RESULTS, RETRIES, cached_in_store
     **RETRIES,
     **RESULTS,
 )
-def resolve_model(spec: Spec, model: ModelSpec, dataset: Prepared) -> stages.Resolved:
+def resolve_model(spec: Spec, model: ModelSpec, dataset: Prepared) -> Resolved:
     """Have a candidate's weights at hand, downloaded if need be."""
     return stages.resolve_model(spec, model, dataset)
 
@@ -46,6 +47,6 @@ def _pass_name() -> str:
     **RETRIES,
     **RESULTS,
 )
-def extract_features(spec: Spec, models: list[stages.Resolved], dataset: Prepared) -> list[stages.Extracted]:
+def extract_features(spec: Spec, models: list[Resolved], dataset: Prepared) -> list[Extracted]:
     """Take the samples once through the networks of one pass. A retry goes on where the last try stopped."""
     return stages.extract_features(spec, models, dataset)

@@ -43,7 +43,7 @@ def cached_in_store(keys: Keys) -> CacheKeyFnPolicy:
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
         store = open_store(parameters["spec"].store)
         made = list(keys(parameters))
-        if any(store.find(kind, key) is None for _, kind, key in made):
+        if not made or any(store.find(kind, key) is None for _, kind, key in made):
             return None
         return address({"store": store.root, "made": made})
 

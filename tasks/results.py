@@ -10,8 +10,8 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from emms.pipeline import finish
 from emms.ranking import Ranking
+from emms.references import Outcome
 from emms.spec import Spec
-from emms.stages import Outcome
 from tasks.policies import RETRIES
 
 

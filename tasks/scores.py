@@ -7,20 +7,23 @@ from typing import Any
 
 from prefect import task
 
-from emms import stages
+from emms import scoring as scoring_stages
 from emms.datasets.prepare import Prepared
-from emms.spec import EstimatorSpec, Spec
+from emms.references import Accumulated, Embedded, Extracted, Scored, Scoring
+from emms.scoring import are_kept, moments_key, score_key
+from emms.spec import Spec
 from tasks.policies import RESULTS, RETRIES, cached_in_store
 
 
 def _moments(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    features, dataset, labels = (parameters[name] for name in ("features", "dataset", "labels"))
-    yield features.model.id, "moments", stages.moments_key(features.key, dataset, labels)
+    spec, features, dataset, labels, folds = (parameters[n] for n in ("spec", "features", "dataset", "labels", "folds"))
+    if are_kept(features, dataset, folds):
+        yield features.model.id, "moments", moments_key(spec, features, dataset, labels, folds)
 
 
 def _score(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    moments, estimator, labels = (parameters[name] for name in ("moments", "estimator", "labels"))
-    yield f"{moments.model.id} {estimator.id}", "scores", stages.score_key(moments, estimator, labels)
+    scoring = parameters["scoring"]
+    yield f"{scoring.model.id} {scoring.estimator.id}", "scores", score_key(scoring, parameters["labels"])
 
 
 @task(
@@ -31,25 +34,19 @@ def _score(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
     **RESULTS,
 )
 def accumulate_moments(
-    spec: Spec, features: stages.Extracted, dataset: Prepared, labels: list[stages.Embedded]
-) -> stages.Accumulated:
+    spec: Spec, features: Extracted, dataset: Prepared, labels: list[Embedded], folds: int
+) -> Accumulated:
     """Sum up a candidate's features, in one pass over them."""
-    return stages.accumulate_moments(spec, features, dataset, labels)
+    return scoring_stages.accumulate_moments(spec, features, dataset, labels, folds)
 
 
 @task(
-    task_run_name="score {moments.model.id} by {estimator.id}",
+    task_run_name="score {scoring.model.id} by {scoring.estimator.id}",
     timeout_seconds=6 * 3600,
     cache_policy=cached_in_store(_score),
     **RETRIES,
     **RESULTS,
 )
-def score(
-    spec: Spec,
-    dataset: Prepared,
-    moments: stages.Accumulated,
-    estimator: EstimatorSpec,
-    labels: list[stages.Embedded],
-) -> stages.Scored:
+def score(spec: Spec, dataset: Prepared, scoring: Scoring, labels: list[Embedded]) -> Scored:
     """Score a candidate by one estimator."""
-    return stages.score(spec, dataset, moments, estimator, labels)
+    return scoring_stages.score(spec, dataset, scoring, labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -55,6 +56,8 @@ class MomentEstimator(Estimator):
     """An estimator that knows the features through their moments alone, so that it need not hold them."""
 
     reads = "moments"
+    folds: int = 1
+    """How many folds of the samples it must have the moments of; with more than one, `fit_folds` is called."""
 
     @abstractmethod
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
@@ -63,6 +66,10 @@ class MomentEstimator(Estimator):
         label_embeddings: (C, D2, K), one a class; None if the estimator needs none or the moments hold them.
         Raises EstimatorError when they do not determine a score.
         """
+
+    def fit_folds(self, folds: Sequence[Moments], label_embeddings: np.ndarray | None = None) -> Self:
+        """Score from the moments of each of several folds, cross-validated; otherwise as `fit_moments`."""
+        raise NotImplementedError(f"estimator '{self.name}' is not cross-validated")
 
 
 class ClassMomentEstimator(MomentEstimator):

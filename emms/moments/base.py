@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -86,6 +86,13 @@ class Moments(ABC):
     def std(self) -> np.ndarray:
         """Standard deviation of each feature, (D1,), dividing by N."""
         return np.sqrt(np.diag(self._scatter) / max(self.count, 1))
+
+    @abstractmethod
+    def update(self, X: Any, labels: Any, /) -> Self:
+        """Take in a batch: features X (B, D1), and one class index or label embedding a sample.
+
+        Raises EstimatorError for nan, infinity, and what does not fit the moments' shapes.
+        """
 
     @abstractmethod
     def label_products(self, label_embeddings: np.ndarray | None = None) -> LabelProducts:
