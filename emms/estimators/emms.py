@@ -14,7 +14,9 @@ from emms.moments import Moments
 from emms.moments.base import EPSILON
 
 Solver = Literal["exact", "alternating", "released"]
-_ROUNDING = 1e-13  # a residual below this part of the labels is rounding
+_ROUNDING = 1e-13
+"""A residual below this part of the labels is rounding; candidates that explain everything must tie, not be ordered
+by it."""
 
 
 class EMMS(LabelEmbeddingEstimator):
@@ -82,6 +84,7 @@ class EMMS(LabelEmbeddingEstimator):
         self.moments_, self._label_embeddings = moments, label_embeddings
         if self.solver == "released":
             self._solve_released(Q, R)
+            self.objective_ = _without_rounding(self.objective_, scale)
             self.score_ = 0.0 - self.objective_ / moments.count * products.columns
             return self
         if self.solver == "exact":
@@ -90,8 +93,7 @@ class EMMS(LabelEmbeddingEstimator):
             self.n_iter_ = 1
         else:
             self._solve_alternating(Q, R, self.tolerance * scale)
-        # Rounding may leave a residual of zero slightly negative, or one of everything above the whole.
-        self.objective_ = float(np.clip(self.objectives_[-1], 0, scale))
+        self.objective_ = _without_rounding(min(self.objectives_[-1], scale), scale)
         self.score_ = 0.0 - self.objective_ / scale
         self._network_weights = self.weights_
         return self
@@ -110,7 +112,7 @@ class EMMS(LabelEmbeddingEstimator):
         self._network_weights = uniform
         # Least squares of X w on the Z_k, in their products; equal encoders share their weight.
         self.weights_ = t = project(np.linalg.lstsq(Q, R @ uniform, rcond=1e-12)[0])
-        self.objective_ = max(float(uniform @ R @ uniform - 2 * t @ R @ uniform + t @ Q @ t), 0.0)
+        self.objective_ = float(uniform @ R @ uniform - 2 * t @ R @ uniform + t @ Q @ t)
         self.objectives_, self.n_iter_ = np.array([self.objective_]), 1
 
     def _solve_alternating(self, Q: np.ndarray, R: np.ndarray, tolerance: float) -> None:
@@ -123,3 +125,7 @@ class EMMS(LabelEmbeddingEstimator):
                 UnreliableScoreWarning,
                 stacklevel=3,
             )
+
+
+def _without_rounding(objective: float, scale: float) -> float:
+    return 0.0 if objective <= _ROUNDING * scale else float(objective)

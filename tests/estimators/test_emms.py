@@ -228,3 +228,12 @@ def test_what_does_not_fit_together_is_refused():
         EMMS().fit(X, Z, y).partial_fit(X, Z[y])
     with pytest.raises(EstimatorError, match="different shape cannot be combined: target"):
         EMMS().fit(X, Z[y]).partial_fit(X, Z, y)
+
+
+@pytest.mark.parametrize("solver", ["exact", "alternating", "released"])
+def test_candidates_that_explain_everything_tie(solver):
+    rng = np.random.default_rng(0)
+    Z, y = rng.standard_normal((5, 8, 2)), rng.integers(5, size=60)
+    with pytest.warns(UnreliableScoreWarning):
+        scores = {EMMS(solver).fit(rng.standard_normal((60, D1)).astype(np.float32), Z, y).score_ for D1 in (80, 200)}
+    assert scores == {0.0}
