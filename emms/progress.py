@@ -7,7 +7,10 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """What hears of progress. Called from the thread that does the work."""
+    """What hears of progress. Called from the thread that does the work.
+
+    `stage` and `advance` may raise KeyboardInterrupt to stop the run: nothing takes that for a failure of a model.
+    """
 
     def stage(self, name: str) -> None:
         """A stage of the run has begun."""
@@ -17,6 +20,9 @@ class Listener(Protocol):
 
     def failed(self, what: str, reason: str) -> None:
         """`what` has failed; the run goes on without it."""
+
+    def warn(self, message: str) -> None:
+        """Something is not as it should be; the run goes on."""
 
 
 class Silent:
@@ -29,6 +35,9 @@ class Silent:
         """Ignore it."""
 
     def failed(self, what: str, reason: str) -> None:
+        """Ignore it."""
+
+    def warn(self, message: str) -> None:
         """Ignore it."""
 
 

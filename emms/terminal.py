@@ -39,6 +39,7 @@ class Terminal:
             console=self.console,
         )
         self._bars: dict[str, TaskID] = {}
+        self._stopping = False
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -49,12 +50,19 @@ class Terminal:
     ) -> None:
         self._progress.stop()
 
+    def stop(self) -> None:
+        """Have the run stop: the work that reports next is interrupted. May be called from any thread."""
+        self._stopping = True
+        self.console.print("stopping …", highlight=False)
+
     def stage(self, name: str) -> None:
-        """Say which stage begins."""
+        """Say which stage begins. Raises KeyboardInterrupt if the run is to stop."""
+        self._interrupt()
         self.console.print(f"{name} …", style="dim", markup=False, highlight=False)
 
     def advance(self, what: str, done: int, total: int) -> None:
-        """Move the bar of a model or of the dataset."""
+        """Move the bar of a model or of the dataset. Raises KeyboardInterrupt if the run is to stop."""
+        self._interrupt()
         if what not in self._bars:
             self._bars[what] = self._progress.add_task(what, total=total, completed=done)
         self._progress.update(self._bars[what], completed=done, total=total)
@@ -66,6 +74,14 @@ class Terminal:
         if what in self._bars:
             self._progress.stop_task(self._bars[what])
         self.console.print(f"left out: {reason}", style="red", markup=False, highlight=False)
+
+    def warn(self, message: str) -> None:
+        """Show a warning."""
+        self.console.print(f"warning: {message}", style="yellow", markup=False, highlight=False)
+
+    def _interrupt(self) -> None:
+        if self._stopping:
+            raise KeyboardInterrupt
 
 
 class _Speed(ProgressColumn):

@@ -6,11 +6,10 @@ import logging
 import os
 import sys
 import warnings
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 # Before anything imports Prefect, which reads its settings once. What the user has set stays.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -194,12 +193,14 @@ def _show_plan(spec: Any) -> None:
     out.print(table)
 
 
-def _start_server() -> None:
-    """Have Prefect start its temporary server, unless there is one, while this process still imports torch."""
-    from prefect.client.orchestration import get_client
+def _connect(faults: list[Exception]) -> None:
+    """Have Prefect's server at hand; what is wrong with it is added to `faults`."""
+    try:
+        from flows.server import connect
 
-    with suppress(Exception), get_client(sync_client=True) as client:  # the flow will say what is wrong
-        client.hello()
+        connect()
+    except Exception as fault:
+        faults.append(fault)
 
 
 def _run(spec: Any, verbose: bool) -> None:
@@ -207,29 +208,34 @@ def _run(spec: Any, verbose: bool) -> None:
     if not verbose:
         for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
             os.environ.setdefault(name, "CRITICAL")
-        logging.getLogger("timm").setLevel(logging.ERROR)
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its logger's level is set when it is imported
+        for name in ("timm", "httpx", "urllib3"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         warnings.filterwarnings("ignore")
-    err.print("starting …", style="dim")
-    server = Thread(target=_start_server, daemon=True)
-    server.start()
-    from emms.checks import check_models, check_run
-    from emms.progress import listener
-    from emms.ranking import build_ranking
-    from emms.stages import Outcome
     from emms.terminal import Terminal
+    from flows.stopping import stoppable
 
-    check_run(spec)
-    check_models(spec)
-    from flows.rank import rank as flow
+    terminal = Terminal(err)
+    with stoppable(terminal):
+        err.print("starting …", style="dim")
+        faults: list[Exception] = []
+        # A temporary server takes seconds to start: meanwhile this thread imports torch.
+        server = Thread(target=_connect, args=(faults,), daemon=True)
+        server.start()
+        from emms.checks import check_models, check_run
+        from emms.progress import listener
+        from emms.ranking import build_ranking
 
-    server.join()
-    try:
-        with Terminal(err) as terminal:
-            listener.set(terminal)
-            outcome = cast(Outcome, flow(spec, return_state=True).result())
-    except KeyboardInterrupt:
-        err.print("stopped; what was computed is in the store, and the same command goes on from there")
-        raise typer.Exit(130) from None
+        check_run(spec)
+        check_models(spec)
+        from flows.rank import rank as flow
+
+        server.join()
+        if faults:
+            raise faults[0]
+        listener.set(terminal)
+        with terminal:
+            outcome: Any = flow(spec, return_state=True).result()
     ranking = build_ranking(spec, outcome)
     out.print(ranking.table())
     if ranking.evaluation is not None:

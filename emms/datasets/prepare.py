@@ -212,7 +212,8 @@ def _unreadable(dataset: Dataset, rows: pl.DataFrame, progress: Callable[[int, i
         return None
 
     skipped, done = [], 0
-    with ThreadPoolExecutor() as pool:
+    pool = ThreadPoolExecutor()
+    try:
         for part in rows.iter_slices(_CHUNK):
             for sample, bad in zip(part["id"], pool.map(reason, part.iter_rows(named=True)), strict=True):
                 if bad is not None:
@@ -220,6 +221,8 @@ def _unreadable(dataset: Dataset, rows: pl.DataFrame, progress: Callable[[int, i
                 done += 1
                 if progress is not None:
                     progress(done, len(rows))
+    finally:
+        pool.shutdown(cancel_futures=True)  # whoever stops the run does not wait for what has not begun
     return skipped
 
 

@@ -1,0 +1,117 @@
+"""Ctrl-C and SIGTERM stop a run at its next batch, and nothing is left running, however the command ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+# Extraction takes a minute here: long enough to be interrupted, and to tell a batch from a pass.
+SPEC = """\
+dataset: {format: digits}
+models: [packaged:efficientnet-lite0, packaged:efficientnet-lite1, packaged:efficientnet-lite2]
+label_encoders: [packaged:glove-6b-50d]
+"""
+TO_A_BATCH_S = 30.0
+"""Seconds until a run has stopped; a pass takes longer. Most of it is that Prefect's server ends, on a busy machine."""
+
+
+class Command:
+    """`emms rank` in a session of its own, as a terminal starts it."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        (folder / "spec.yaml").write_text(SPEC)
+        own = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+        self.heard = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "rank", "spec.yaml"],
+            cwd=folder,
+            env={**own, "PREFECT_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def read_until(self, text: str) -> None:
+        """Wait until it says so on its standard error."""
+        assert self.process.stderr is not None
+        while text not in self.heard:
+            line = self.process.stderr.readline()
+            assert line, f"it ended without saying '{text}':\n{self.heard}"
+            self.heard += line
+
+    def end(self, timeout: float) -> int:
+        """Wait for its end; return the exit code."""
+        assert self.process.stderr is not None
+        code = self.process.wait(timeout)
+        self.heard += self.process.stderr.read()
+        return code
+
+    def is_gone(self) -> bool:
+        """Say whether nothing of its session is left, the temporary server included."""
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+
+@pytest.fixture(scope="module")
+def prefect_home(tmp_path_factory):
+    """One for all, since Prefect's first start takes half a minute."""
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture
+def command(tmp_path, prefect_home):
+    command = Command(tmp_path, prefect_home)
+    yield command
+    if not command.is_gone():
+        os.killpg(command.process.pid, signal.SIGKILL)
+
+
+def wait_until_gone(command: Command) -> None:
+    deadline = time.monotonic() + 60
+    while not command.is_gone():
+        assert time.monotonic() < deadline, "a process was left behind"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_at_its_next_batch_and_ends_the_server(command, number):
+    command.read_until("features")
+    if number == signal.SIGINT:
+        os.killpg(command.process.pid, number)  # as a terminal does: to the server, too
+    else:
+        command.process.send_signal(number)
+    started = time.monotonic()
+    command.read_until("stopping")
+    assert time.monotonic() - started < 5
+    assert command.end(timeout=TO_A_BATCH_S) == 128 + number
+    assert "stopped; what was computed is in the store" in " ".join(command.heard.split())
+    assert "Traceback" not in command.heard
+    wait_until_gone(command)
+
+
+def test_asked_twice_it_ends_at_once(command):
+    command.read_until("features")
+    command.process.send_signal(signal.SIGINT)
+    command.read_until("stopping")
+    command.process.send_signal(signal.SIGINT)
+    assert command.end(timeout=5) == 130
+    wait_until_gone(command)
+
+
+def test_killed_it_leaves_no_server(command):
+    command.read_until("dataset")
+    command.process.kill()
+    command.process.wait()
+    wait_until_gone(command)
