@@ -30,6 +30,10 @@ class UnavailableError(EMMSError):
     """Something on the network cannot be had now, and may be had later."""
 
 
+class UnreachableError(UnavailableError):
+    """There is no way to it at all: no network, or offline mode. Trying again at once would end the same."""
+
+
 class LabelEncoderError(EMMSError):
     """A label encoder cannot be used: its name, its weights or what it computes."""
 

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 
-from emms.errors import EMMSError, StoreError, UnavailableError
+from emms.errors import EMMSError, StoreError, UnavailableError, UnreachableError
 from emms.store import address, open_store
 
 Keys = Callable[[dict[str, Any]], Iterable[tuple[str, str, dict[str, Any]]]]
@@ -19,6 +19,8 @@ Keys = Callable[[dict[str, Any]], Iterable[tuple[str, str, dict[str, Any]]]]
 
 def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Say whether to try again: after what may be better next time, but not after what a user must mend."""
+    if isinstance(state.data, UnreachableError):
+        return False
     return isinstance(state.data, UnavailableError | StoreError) or not isinstance(state.data, EMMSError)
 
 

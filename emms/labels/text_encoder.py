@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emms.errors import LabelEncoderError, UnavailableError
+from emms import hub
+from emms.errors import LabelEncoderError, UnavailableError, UnreachableError
 from emms.labels.base import LabelEncoder
 from emms.labels.text_recipe import Recipe, read_recipe
 
@@ -146,20 +147,26 @@ class HubTextEncoder(TextEncoder):
         """The local snapshot, brought up to date where there is a network; safetensors where the hub has them."""
         from huggingface_hub import snapshot_download, try_to_load_from_cache
 
+        offline = hub.unreachable()
+        cached = offline is not None
         try:
-            folder = Path(snapshot_download(self.name, allow_patterns=_CONFIGURATION + _SAFETENSORS))
+            patterns = _CONFIGURATION + _SAFETENSORS
+            folder = Path(snapshot_download(self.name, allow_patterns=patterns, local_files_only=cached))
             if not list(folder.glob("*.safetensors")):
-                folder = Path(snapshot_download(self.name, allow_patterns=_CONFIGURATION + _BIN))
+                patterns = _CONFIGURATION + _BIN
+                folder = Path(snapshot_download(self.name, allow_patterns=patterns, local_files_only=cached))
             return folder
         except Exception as cause:  # of HTTP, of the file system, of the hub's own kinds
             # A snapshot of which not every file was fetched can still be all that is needed.
-            config = None if isinstance(cause, ValueError) else try_to_load_from_cache(self.name, "config.json")
+            impossible = isinstance(cause, ValueError)  # the name itself
+            config = None if impossible else try_to_load_from_cache(self.name, "config.json")
             if isinstance(config, str):
                 return Path(config).parent
-            reason = f"{cause}".strip().partition("\n")[0]
-            raise UnavailableError(
+            reason = offline if offline and not impossible else f"{cause}".strip().partition("\n")[0]
+            raise (UnreachableError if offline else UnavailableError)(
                 f"label encoder 'hf:{self.name}' cannot be had: {reason}; check its name on huggingface.co and the "
-                f"network, or download it elsewhere and give its folder"
+                f"network, download it elsewhere and give its folder, or take one that needs no hub, such as "
+                f"packaged:all-minilm-l6-v2"
             ) from cause
 
 

@@ -7,11 +7,13 @@ from collections.abc import Hashable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
 
 import numpy as np
 
+from emms import hub
 from emms.datasets.base import Sample
-from emms.errors import ModelError, UnavailableError, did_you_mean
+from emms.errors import ModelError, UnavailableError, UnreachableError, did_you_mean
 from emms.models.architectures import BUILDING, Architecture, look_up
 from emms.models.base import Candidate, Digests, Forward
 
@@ -123,9 +125,11 @@ class TimmNetwork(Candidate):
         try:
             return _download(self._known.published)
         except Exception as cause:  # hub and network libraries have many kinds of errors
-            raise UnavailableError(
-                f"weights of model '{self.spec.id}' cannot be had: {_first_line(cause)}; "
-                f"connect to the model hub, fill its local cache, or give a `checkpoint:`"
+            kind = UnreachableError if isinstance(cause, UnreachableError) else UnavailableError
+            raise kind(
+                f"weights of model '{self.spec.id}' cannot be had: {_first_line(cause)}; mend the network, fill the "
+                f"hub's local cache elsewhere and use it with HF_HUB_OFFLINE=1, give a `checkpoint:`, or take networks "
+                f"that need no hub (emms models 'packaged:*')"
             ) from cause
 
     def _build(self) -> torch.nn.Module:
@@ -188,23 +192,21 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _download(published: dict[str, str]) -> Path:
-    import huggingface_hub
-    import timm
-    from huggingface_hub.errors import EntryNotFoundError
-
     if "hf_hub_id" in published:
         repository, _, revision = published["hf_hub_id"].partition("@")
         named = published.get("hf_hub_filename")
-        names = [named] if named else ["model.safetensors", "pytorch_model.bin"]
-        for name in names:
-            try:
-                return Path(huggingface_hub.hf_hub_download(repository, name, revision=revision or None))
-            except EntryNotFoundError:
-                if name == names[-1]:
-                    raise
+        return hub.fetch(repository, [named] if named else ["model.safetensors", "pytorch_model.bin"], revision or None)
+    import huggingface_hub
+    import timm
+
     if huggingface_hub.constants.HF_HUB_OFFLINE:
-        raise ConnectionError("offline mode is on (HF_HUB_OFFLINE)")
-    return Path(timm.models._hub.download_cached_file(published["url"]))
+        raise UnreachableError("offline mode is on (HF_HUB_OFFLINE)")
+    try:
+        return Path(timm.models._hub.download_cached_file(published["url"]))
+    except HTTPError:
+        raise
+    except URLError as cause:
+        raise UnreachableError(f"{published['url']} cannot be reached ({cause.reason})") from cause
 
 
 def _check_finite(module: torch.nn.Module, what: str) -> None:
