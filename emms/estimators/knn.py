@@ -1,0 +1,80 @@
+"""k-NN: how often the nearest other samples have the same label."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from emms.errors import EstimatorError
+from emms.estimators.base import SampleEstimator
+from emms.estimators.samples import bounded, centred, row_blocks, squared_distances
+from emms.estimators.settings import checked_choice, checked_count
+
+Distance = Literal["cosine", "euclidean"]
+
+_SLACK = 32 * np.finfo(float).eps
+"""Relative rounding error of a squared distance: what differs by less is equally far."""
+
+
+class KNN(SampleEstimator):
+    """Leave-one-out accuracy of the k-nearest-neighbour classifier, from 0 to 1.
+
+    For features X (N, D1) and labels y (N,): the mean over the samples n of [y_n is the class most frequent among the
+    k samples nearest to x_n, itself left out]. Where m classes are equally frequent and y_n is among them it counts
+    1 / m, and all samples as far away as the k-th vote, so that no order of samples or classes matters.
+
+    k: neighbours that vote. distance: `cosine`, 1 - x'z / (|x| |z|), which makes each sample's scale irrelevant, or
+    `euclidean`. The common scale of X is irrelevant to both. Memory is that of the features and a block of distances.
+
+    Sorkhei, Matsoukas, Fredin Haslum, Konuk, Smith: k-NN as a Simple and Effective Estimator of Transferability, TMLR
+    2025; they hold out a part of the training set, where leaving one out needs no split.
+    """
+
+    name: ClassVar[str] = "knn"
+    summary: ClassVar[str] = "leave-one-out accuracy of a nearest-neighbour classifier"
+    paper: ClassVar[str] = "Sorkhei et al., TMLR 2025, arXiv 2503.18528"
+    cost: ClassVar[str] = "2 N^2 D1"
+
+    def __init__(self, k: int = 5, distance: Distance = "cosine") -> None:
+        self.k = checked_count(self.name, "k", k)
+        self.distance: Distance = checked_choice(self.name, "distance", distance, Distance)
+
+    def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
+        if self.k >= len(X):
+            raise EstimatorError(
+                f"{len(X)} samples have {len(X) - 1} neighbours each, not k = {self.k}; use more samples, or a smaller "
+                f"'k' of estimator '{self.name}'"
+            )
+        X = bounded(X)
+        if self.distance == "cosine":
+            X = _unit_rows(X)  # half their squared distance is the cosine distance
+        X = centred(X)  # no distance changes, and none is lost to rounding beside a large mean
+        squares = np.einsum("nd,nd->n", X, X)
+        right = 0.0
+        for rows in row_blocks(len(X), len(X)):
+            votes = _votes(squared_distances(X, squares, rows), squares, rows, y, n_classes, self.k)
+            winners = votes == votes.max(axis=1, keepdims=True)
+            right += float((winners[np.arange(len(votes)), y[rows]] / winners.sum(axis=1)).sum())
+        return right / len(X)
+
+
+def _unit_rows(X: np.ndarray) -> np.ndarray:
+    """Return rows of length one; a row of zeros, which has no direction, stays as it is."""
+    largest = np.abs(X).max(axis=1, keepdims=True)
+    X = X / np.where(largest > 0, largest, 1)
+    length = np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
+    return X / np.where(length > 0, length, 1)
+
+
+def _votes(
+    distances: np.ndarray, squares: np.ndarray, rows: slice, y: np.ndarray, n_classes: int, k: int
+) -> np.ndarray:
+    """Return how often each class is among the k nearest of the samples of `rows`, and those as near, (B, C)."""
+    samples = np.arange(len(distances))
+    distances[samples, rows.start + samples] = np.inf
+    # A distance is as uncertain as the larger of the two squares it is a difference of.
+    reach = np.partition(distances, k - 1, axis=1)[:, k - 1] + _SLACK * squares[rows]
+    distances -= _SLACK * squares
+    sample, neighbour = np.nonzero(distances <= reach[:, None])
+    return np.bincount(sample * n_classes + y[neighbour], minlength=len(samples) * n_classes).reshape(-1, n_classes)

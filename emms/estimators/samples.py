@@ -1,0 +1,63 @@
+"""What estimators that hold all samples share: blocks of bounded size, distances, an order that is the samples' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from emms.errors import EstimatorError
+
+_BLOCK_NUMBERS = 2**22
+"""Numbers in one block: 32 MB of float64, large enough for BLAS, whatever N."""
+_LARGEST = 1e140
+"""Larger numbers cannot be squared and summed in float64."""
+
+
+def row_blocks(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield ranges that cover all rows, each few enough that rows of `width` numbers stay within bounded memory."""
+    size = max(1, _BLOCK_NUMBERS // width)
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def class_sums(values: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the sum of the rows of values (B, S) in each class y (B,), (C, S)."""
+    members = csr_array((np.ones(len(y)), (y, np.arange(len(y)))), shape=(n_classes, len(y)))
+    return members @ values
+
+
+def bounded(X: np.ndarray) -> np.ndarray:
+    """Return features divided by the largest of them all, so that no square overflows; zero stays zero."""
+    largest = np.abs(X).max()
+    return X / largest if largest > 0 else X
+
+
+def centred(X: np.ndarray) -> np.ndarray:
+    """Return features less their mean; constant columns become exactly zero.
+
+    Raises EstimatorError when they are too large for their squares to be summed.
+    """
+    if np.abs(X).max() > _LARGEST:
+        raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
+    first = X - X[0]  # first by exact differences: the mean of a constant column is off by a rounding error
+    return first - first.mean(axis=0)
+
+
+def canonical_order(X: np.ndarray) -> np.ndarray:
+    """Return an order of the samples (N,) that depends on their features X (N, D1) alone, not on how they came.
+
+    Where random choices are made in this order, a permutation of the samples changes nothing, unless samples of
+    different classes have the very same features.
+    """
+    direction = np.random.default_rng(0).standard_normal(X.shape[1])
+    return np.argsort(X @ direction, kind="stable")
+
+
+def squared_distances(X: np.ndarray, squares: np.ndarray, rows: slice, columns: slice = slice(None)) -> np.ndarray:
+    """Return the squared Euclidean distances of X[rows] to X[columns]; squares (N,): each row's sum of squares."""
+    distances = (-2 * X[rows]) @ X[columns].T
+    distances += squares[rows, None]
+    distances += squares[columns]
+    return np.maximum(distances, 0, out=distances)

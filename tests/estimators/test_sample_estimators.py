@@ -1,0 +1,194 @@
+"""What holds for every estimator that reads samples or source logits: no order matters, and nothing odd comes out."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emms.errors import EstimatorError
+from emms.estimators.etran import ETran
+from emms.estimators.knn import KNN
+from emms.estimators.leep import LEEP
+from emms.estimators.linear_probe import LinearProbe
+from emms.estimators.nce import NCE
+from emms.estimators.nleep import NLEEP
+from emms.estimators.occam_concept_variance import OccamConceptVariance
+from emms.estimators.occam_int import OccamINT
+from emms.estimators.pactran import PACTranDirichlet, PACTranGamma
+from emms.estimators.pactran_gauss import PACTranGauss
+
+FROM_LOGITS = [LEEP(), NCE(), PACTranDirichlet(), PACTranGamma()]
+FROM_FEATURES = [
+    NLEEP(2),
+    NLEEP(2, covariance="full"),
+    PACTranGauss(),
+    ETran(),
+    KNN(3),
+    KNN(3, "euclidean"),
+    OccamINT(),
+    OccamINT("spread"),
+    OccamConceptVariance(),
+    LinearProbe(folds=3),
+]
+SCALE_FREE = [e for e in FROM_FEATURES if not isinstance(e, PACTranGauss | ETran) and getattr(e, "scale", "") != "raw"]
+
+
+def named(estimators):
+    return [pytest.param(e, id=f"{e.name}-{'-'.join(map(str, vars(e).values()))}") for e in estimators]
+
+
+EVERY = named(FROM_LOGITS + FROM_FEATURES)
+
+
+def score(estimator, X, y):
+    """The score, with every warning an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = estimator.fit(X, y).score_
+    assert isinstance(result, float)
+    assert np.isfinite(result)
+    return result
+
+
+def samples(seed=0, N=40, D=8, C=3, apart=1.0):
+    rng = np.random.default_rng(seed)
+    y = np.concatenate([np.arange(C), rng.integers(C, size=N - C)])
+    return apart * rng.standard_normal((C, D))[y] + rng.standard_normal((N, D)), y
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_neither_order_of_samples_nor_names_of_classes_matter(estimator, seed):
+    X, y = samples(seed)
+    rng = np.random.default_rng(seed)
+    order, names = rng.permutation(len(X)), np.array(["dog", "ant", "cat"])[rng.permutation(3)]
+    assert score(estimator, X[order], names[y[order]]) == pytest.approx(score(estimator, X, y), rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.parametrize("estimator", named(SCALE_FREE))
+@pytest.mark.parametrize("factor", [3e-5, 7e6])
+def test_scale_does_not_matter_where_it_should_not(estimator, factor):
+    X, y = samples()
+    assert score(estimator, factor * X, y) == pytest.approx(score(estimator, X, y), rel=1e-6)
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+def test_separated_classes_score_higher_than_mixed_ones(estimator):
+    X, y = samples(N=120, apart=3.0)
+    assert score(estimator, X, y) > score(estimator, X, np.random.default_rng(1).permutation(y))
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+@pytest.mark.parametrize(("N", "D", "C"), [(40, 4, 2), (12, 60, 2), (30, 1, 3)])
+def test_few_samples_few_classes_few_features(estimator, N, D, C):
+    score(estimator, *samples(0, N, D, C))
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+def test_a_class_of_one_sample(estimator):
+    X, y = samples()
+    y[0] = 3
+    score(estimator, X, y)
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+def test_fewest_samples_of_all(estimator):
+    if isinstance(estimator, NLEEP | KNN | LinearProbe):
+        with pytest.raises(EstimatorError, match="use more samples"):
+            score(estimator, np.eye(2), [0, 1])
+    else:
+        score(estimator, np.eye(2), [0, 1])
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+def test_constant_columns(estimator):
+    X, y = samples()
+    X[:, 3] = 1 / 3
+    X[:, 5] = 0
+    score(estimator, X, y)
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+@pytest.mark.parametrize("value", [0.0, 1 / 3, -1e6])
+def test_nothing_but_one_constant(estimator, value):
+    _, y = samples()
+    if isinstance(estimator, ETran):
+        with pytest.raises(EstimatorError, match="all features are constant"):
+            score(estimator, np.full((40, 8), value), y)
+    else:
+        score(estimator, np.full((40, 8), value), y)
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+def test_duplicates_of_a_few_samples(estimator):
+    X, y = samples(N=6)
+    score(estimator, np.repeat(X, 6, axis=0), np.repeat(y, 6))
+
+
+# The cosine is about the origin, and free energy grows with the features; all else is about differences.
+@pytest.mark.parametrize("estimator", [e for e in EVERY if e.values[0].name not in ("knn", "etran") or "eucl" in e.id])
+def test_a_huge_offset_changes_nothing(estimator):
+    X, y = samples()
+    X = np.round(X * 2**10) / 2**10  # so that nothing is lost in adding
+    assert score(estimator, X + 2.0**30, y) == pytest.approx(score(estimator, X, y), rel=1e-4)
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+def test_a_huge_offset_of_one_column_gives_a_number(estimator):
+    X, y = samples()
+    X[:, 2] += 1e9
+    score(estimator, X, y)
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+@pytest.mark.parametrize("factor", [1e-300, 1e-160, 1e160, 1e300])
+def test_extreme_scales_give_a_number_or_say_what_to_do(estimator, factor):
+    X, y = samples()
+    if factor > 1 and (isinstance(estimator, PACTranGauss) or getattr(estimator, "scale", "") == "raw"):
+        with pytest.raises(
+            EstimatorError, match="too large to square in float64; scale them, or leave the network out"
+        ):
+            score(estimator, factor * X, y)
+    else:
+        score(estimator, factor * X, y)
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+def test_float32_is_as_good(estimator):
+    X, y = samples()
+    X = X.astype(np.float32)
+    assert score(estimator, X, y) == score(estimator, X.astype(np.float64), y)
+
+
+@pytest.mark.parametrize("estimator", EVERY)
+def test_input_is_left_as_it_is(estimator):
+    X, y = samples()
+    before = X.copy()
+    score(estimator, X, y)
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: KNN(0), "'knn': k must be a whole number from 1 on, not 0"),
+        (lambda: KNN(distance="manhattan"), "'knn' has no distance 'manhattan'; it has: cosine, euclidean"),
+        (lambda: NLEEP(2.5), "'nleep': components_per_class must be a whole number from 1 on, not 2.5"),
+        (lambda: NLEEP(energy=1.2), "'nleep': energy must be a number above 0 and at most 1, not 1.2"),
+        (lambda: NLEEP(covariance="tied"), "'nleep' has no covariance 'tied'; it has: diag, full"),
+        (lambda: PACTranGauss(strength=0), "'pactran-gauss': strength must be a number above 0, not 0"),
+        (lambda: PACTranGauss(variance="x"), "'pactran-gauss': variance must be a number above 0, not 'x'"),
+        (lambda: PACTranGamma(float("nan")), "'pactran-gamma': alpha must be a number above 0, not nan"),
+        (lambda: OccamINT("unit"), "'occam-int' has no scale 'unit'; it has: raw, spread"),
+        (lambda: OccamConceptVariance(-1), "'occam-concept-variance': alpha must be a number above 0, not -1"),
+        (lambda: ETran(2), "'etran': lowest must be a number above 0 and at most 1, not 2"),
+        (lambda: LinearProbe(folds=1), "'linear-probe': folds must be a whole number from 2 on, not 1"),
+        (lambda: LinearProbe(seed=True), "'linear-probe': seed must be a whole number from 0 on, not True"),
+    ],
+)
+def test_settings_that_are_not_allowed_are_named(make, message):
+    with pytest.raises(EstimatorError, match=message):
+        make()
