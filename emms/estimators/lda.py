@@ -1,0 +1,149 @@
+"""LDA: how sure a regularised linear discriminant is of each sample's own class."""
+
+from __future__ import annotations
+
+import warnings
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigvalsh
+from scipy.special import softmax
+
+from emms.errors import EstimatorError
+from emms.estimators.base import SampleEstimator, UnreliableScoreWarning
+from emms.estimators.samples import centred, class_sums
+from emms.estimators.settings import checked_positive
+from emms.moments.projection import CONSTANT
+
+LEAST_SHRINKAGE = 1e-10
+"""The authors' least shrinkage of SFDA, which keeps a singular covariance solvable in float64."""
+_CERTAIN = 1e-9  # a mean posterior this near to one leaves nothing to compare
+
+
+class Discriminant(NamedTuple):
+    """A regularised linear discriminant, fitted to the samples it is asked about.
+
+    posteriors: (N, C), p(c | x). means: (C, D), the classes' means. shrinkage: that of the covariance.
+    """
+
+    posteriors: np.ndarray
+    means: np.ndarray
+    shrinkage: float
+
+
+class LDA(SampleEstimator):
+    """Mean over the samples of p(y_n | x_n), the probability that a linear discriminant gives to the right class.
+
+    X (N, D1) are features, y (N,) class labels. Each class c is a Gaussian with its own mean m_c, its share of the
+    samples as prior q_c, and the covariance S = (1 - s) S_w + s tr(S_w) / D1 I common to all, with S_w the covariance
+    within classes. p(c | x) is the softmax over c of x'S^-1 m_c - m_c'S^-1 m_c / 2 + log q_c. The discriminant is
+    fitted to the samples that it is asked about: `score_` is in (0, 1].
+
+    This is the classification score of ETran and the first step of SFDA, called Reg-FDA there. Their projection on the
+    Fisher directions U, of U'SU = I, is left out since they keep all of them, so that UU' = S^-1. (The release of ETran
+    solves for U with a routine for symmetric matrices, though S^-1 S_b is none, and gives other numbers.)
+
+    shrinkage: s, from 1e-10 to 1; None is SFDA's s = max(exp(-5 l), 1e-10), with l the largest eigenvalue of S_w,
+    which depends on the scale of the features. With a number, scaling all features changes nothing.
+
+    Gholami, Akbari, Wang, Kamranian, Zhang: ETran: Energy-Based Transferability Estimation, ICCV 2023; Shao et al.: Not
+    All Models Are Equal, ECCV 2022 (the regularisation).
+    """
+
+    name: ClassVar[str] = "lda"
+    summary: ClassVar[str] = "probability that a regularised linear discriminant gives to each sample's own class"
+    paper: ClassVar[str] = "Gholami et al., ICCV 2023, arXiv 2308.02027; Shao et al., ECCV 2022, arXiv 2207.03036"
+    cost: ClassVar[str] = "N D1^2 + D1^3 / 3 + 2 N C D1"
+
+    shrinkage_: float
+    """The shrinkage used."""
+
+    def __init__(self, shrinkage: float | None = None) -> None:
+        self.shrinkage = checked_shrinkage(self.name, shrinkage)
+
+    def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
+        fitted = discriminant(in_row_space(varying(X)), y, n_classes, X.shape[1], self.shrinkage)
+        self.shrinkage_ = fitted.shrinkage
+        score = fitted.posteriors[np.arange(len(y)), y].mean()
+        warn_if_certain(self.name, score, X)
+        return score
+
+
+def discriminant(
+    X: np.ndarray, y: np.ndarray, n_classes: int, n_features: int, shrinkage: float | None
+) -> Discriminant:
+    """Fit a discriminant, as `LDA` describes it, to X (N, D) and y (N,).
+
+    X may be coordinates in a space smaller than that of the `n_features` features, which the shrinkage refers to.
+    Raises EstimatorError when nothing varies within the classes.
+    """
+    counts = np.bincount(y, minlength=n_classes)
+    means = class_means(X, y, counts)
+    apart = X - means[y]
+    within = apart.T @ apart
+    within /= len(X)
+    trace = float(np.trace(within))
+    check_varies_within(trace, float(np.vdot(X, X)) / len(X))
+    if shrinkage is None:
+        # A diagonal is never above the largest eigenvalue, and mostly enough to see that the least shrinkage it is.
+        largest = np.diag(within).max()
+        if np.exp(-5 * largest) > LEAST_SHRINKAGE:
+            largest = eigvalsh(within, subset_by_index=[len(within) - 1, len(within) - 1])[0]
+        shrinkage = max(float(np.exp(-5 * largest)), LEAST_SHRINKAGE)
+    within *= 1 - shrinkage
+    within.flat[:: len(within) + 1] += shrinkage * trace / n_features
+    weights = cho_solve(cho_factor(within, overwrite_a=True, check_finite=False), means.T)
+    logits = X @ weights
+    logits += np.log(counts / len(X)) - np.einsum("cd,dc->c", means, weights) / 2
+    return Discriminant(softmax(logits, axis=1), means, shrinkage)
+
+
+def varying(X: np.ndarray) -> np.ndarray:
+    """Return features X (N, D1) less their mean.
+
+    Raises EstimatorError when all are constant, or too large for their squares to be summed.
+    """
+    X = centred(X)
+    if not X.any():
+        raise EstimatorError("all features are constant, so they tell nothing of the labels; leave the network out")
+    return X
+
+
+def in_row_space(X: np.ndarray) -> np.ndarray:
+    """Return coordinates (N, min(N, D1)) of the rows of X (N, D1), with the same inner products."""
+    return X if len(X) >= X.shape[1] else np.asarray(np.linalg.qr(X.T, mode="r")).T
+
+
+def class_means(X: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the means (C, D) of the classes y (N,) of X (N, D), of which there are `counts` (C,) samples."""
+    return class_sums(X, y, len(counts)) / counts[:, None]
+
+
+def check_varies_within(within: float, total: float) -> None:
+    """Raise EstimatorError when, of the features' `total` variance, that `within` classes is no more than rounding."""
+    if within <= CONSTANT**2 * total:
+        raise EstimatorError(
+            "the features of a class are the same for all its samples, so nothing is known of its spread; "
+            "use two samples or more of each class, and no duplicates"
+        )
+
+
+def checked_shrinkage(name: str, shrinkage: float | None) -> float | None:
+    """Return the shrinkage; raise EstimatorError when it is not allowed."""
+    if shrinkage is None:
+        return None
+    if checked_positive(name, "shrinkage", shrinkage, most=1) < LEAST_SHRINKAGE:
+        raise EstimatorError(f"estimator '{name}': shrinkage must be at least {LEAST_SHRINKAGE}, not {shrinkage}")
+    return float(shrinkage)
+
+
+def warn_if_certain(name: str, score: float, X: np.ndarray) -> None:
+    """Warn when a mean posterior is one up to rounding, so that networks would be tied."""
+    if 1 - score < _CERTAIN:
+        warnings.warn(
+            f"{len(X)} samples with {X.shape[1]} features each: '{name}' finds every sample in its own class for "
+            f"certain, as with any network that separates the classes; to tell such networks apart, use more samples, "
+            f"or a larger shrinkage",
+            UnreliableScoreWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,61 @@
+"""TransRate: bits that classes save in coding the features."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf
+
+from emms.estimators.base import SampleEstimator
+from emms.estimators.lda import in_row_space, varying
+from emms.estimators.settings import checked_choice, checked_positive
+
+Weights = Literal["equal", "share"]
+Scale = Literal["none", "trace"]
+
+
+class TransRate(SampleEstimator):
+    """R(Z) - sum_c w_c R(Z_c): the rate at which the features are coded, less that at which those of a class are.
+
+    X (N, D1) are features, y (N,) class labels; Z is X minus its mean over all samples, Z_c its n_c rows of class c,
+    and R(Z) = log det(I + Z'Z / (n eps)) / 2 for a Z of n rows, in nats. Z_c is not centred again.
+
+    eps: the squared distortion that coding may have, in squared units of the features.
+    weights: `equal` (w_c = 1 / C, as in the authors' code and the release of EMMS) or `share` (w_c = n_c / N, the
+    conditional coding rate itself, which is that of the paper's text).
+    scale: `none` (as the release of EMMS), or `trace`: Z divided by the root of tr(Z'Z), so that scaling the
+    features changes nothing. With `none`, features of larger scale score higher.
+
+    Huang, Huang, Rong, Yang, Wei: Frustratingly Easy Transferability Estimation, ICML 2022.
+    """
+
+    name: ClassVar[str] = "transrate"
+    summary: ClassVar[str] = "how much shorter the features' code is when the class is known"
+    paper: ClassVar[str] = "Huang et al., ICML 2022, arXiv 2106.09362"
+    cost: ClassVar[str] = "N D1^2 + D1^3 / 3 + sum_c min(n_c, D1)^2 max(n_c, D1)"
+
+    def __init__(self, eps: float = 1e-4, weights: Weights = "equal", scale: Scale = "none") -> None:
+        self.eps = checked_positive(self.name, "eps", eps)
+        self.weights = checked_choice(self.name, "weights", weights, Weights)
+        self.scale = checked_choice(self.name, "scale", scale, Scale)
+
+    def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
+        Z = in_row_space(varying(X))
+        if self.scale == "trace":
+            Z /= np.sqrt(np.vdot(Z, Z))
+        counts = np.bincount(y, minlength=n_classes)
+        by_class = np.split(Z[np.argsort(y, kind="stable")], np.cumsum(counts)[:-1])
+        rates = np.array([self._rate(Z_c) for Z_c in by_class])
+        return self._rate(Z) - (rates.mean() if self.weights == "equal" else counts @ rates / len(y))
+
+    def _rate(self, Z: np.ndarray) -> float:
+        # Z'Z and ZZ' have the same eigenvalues but for zeros, which add nothing.
+        products = Z @ Z.T if len(Z) < Z.shape[1] else Z.T @ Z
+        products /= len(Z) * self.eps
+        products.flat[:: len(products) + 1] += 1
+        factor, failed_at = dpotrf(products)
+        if not failed_at:
+            return float(np.log(np.diag(factor)).sum())
+        # Beside features so large one is less than rounding, so that zeros may have become negative.
+        return float(np.log(np.linalg.eigvalsh(products).clip(min=1)).sum() / 2)
