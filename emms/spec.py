@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -24,9 +23,9 @@ from pydantic import (
 from emms.datasets import FORMATS, Dataset
 from emms.errors import did_you_mean
 from emms.labels.text import TASKS, check_template
+from emms.paths import UserPath
 
 Pool = Literal["auto", "mean", "token", "logits"]
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
 class ModelSpec(BaseModel):
@@ -63,6 +62,11 @@ class ModelSpec(BaseModel):
     def _consistent(self) -> Self:
         if self.checkpoint and not self.pretrained:
             raise ValueError("has a checkpoint and `pretrained: false`; give one of the two")
+        if self.seed and self.pretrained:
+            raise ValueError(
+                f"has `seed: {self.seed}`, which only random weights have a use for; "
+                f"add `pretrained: false`, or remove the seed"
+            )
         return self
 
     def logits(self) -> ModelSpec:
@@ -141,7 +145,9 @@ class EstimatorSpec(BaseModel):
 
 
 def _format_tag(value: Any) -> Any:
-    return value.get("format") if isinstance(value, Mapping) else getattr(value, "format", None)
+    if isinstance(value, Mapping):
+        return value.get("format")
+    return value.format if isinstance(value, Dataset) else None
 
 
 if TYPE_CHECKING:
@@ -175,7 +181,7 @@ class Spec(BaseModel):
     limit: int | None = Field(None, ge=2, description="use a stratified subsample of this many samples")
     on_bad_sample: Literal["stop", "skip"] = Field("stop", description="what to do about a sample that cannot be read")
     seed: int = Field(0, ge=0, description="seed of everything random")
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast, faster where supported")
     batch_size: int | None = Field(None, ge=1, description="images a forward pass; by default what suits the device")
     store: str = Field("./artifacts", min_length=1, description="folder or fsspec URL where artifacts are kept")
@@ -190,6 +196,14 @@ class Spec(BaseModel):
         if task not in TASKS:
             raise ValueError(f"task '{task}' is unknown{did_you_mean(task, TASKS)} (known: {', '.join(TASKS)})")
         return task
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+            known = ("auto", "cpu", "cuda", "cuda:1", "mps")
+            raise ValueError(f"device '{device}' is unknown{did_you_mean(device, known)} (known: {', '.join(known)})")
+        return device
 
     @field_validator("label_template")
     @classmethod

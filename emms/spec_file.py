@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,16 @@ def _validate(content: Mapping[str, Any], where: str, tree: yaml.Node | None) ->
     try:
         return Spec.model_validate(content)
     except ValidationError as cause:
-        wrong = [f"  {_place(error['loc'], tree)}{_message(error)}" for error in cause.errors()]
+        wrong = [f"  {_place(error['loc'], tree)}{_message(error)}" for error in _causes(cause.errors())]
         raise SpecError("\n".join([f"{where} cannot be used:", *wrong])) from cause
+
+
+def _causes(errors: Sequence[Any]) -> list[Any]:
+    """Return the errors without those that only follow: a list with a wrong entry is itself called wrong."""
+    inside = [error["loc"] for error in errors]
+    return [
+        e for e in errors if not any(len(loc) > len(e["loc"]) and loc[: len(e["loc"])] == e["loc"] for loc in inside)
+    ]
 
 
 def _place(loc: tuple[int | str, ...], tree: yaml.Node | None) -> str:
@@ -81,7 +89,15 @@ def _message(error: Any) -> str:
         tag = error["ctx"]["tag"]
         return f"dataset format '{tag}' is unknown{did_you_mean(tag, tags)} (known: {', '.join(tags)})"
     if kind == "union_tag_not_found":
+        given = error["input"]
+        if isinstance(given, str):
+            return f"'{given}' does not say in which format it is; write {{format: imagefolder, path: {given}}}"
         return "has no `format:`, such as {format: imagefolder, path: ./photos}"
+    if kind == "tuple_type":
+        entry = error["input"] if isinstance(error["input"], str) else "…"
+        return f"must be a list, such as [{entry}]"
+    if kind == "too_short":
+        return "is an empty list; it takes one entry or more"
     if kind == "missing":
         return "is required"
     if kind == "value_error":

@@ -41,7 +41,8 @@ app = typer.Typer(
 out, err = Console(), Console(stderr=True)
 
 Store = Annotated[str | None, typer.Option(help="Folder or fsspec URL where artifacts are kept.")]
-Output = Annotated[Path | None, typer.Option(help="Folder that receives the results.")]
+# Not a Path, which would take an empty text, such as an unset shell variable, for the current folder.
+Output = Annotated[str | None, typer.Option(metavar="DIR", help="Folder that receives the results.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log, and tracebacks.")]
 
@@ -64,7 +65,9 @@ def _options(
 @app.command()
 def rank(
     spec: Annotated[Path | None, typer.Argument(help="A YAML file: see the README.", show_default=False)] = None,
-    images: Annotated[Path | None, typer.Option(help="Without a file: a folder of class folders of images.")] = None,
+    images: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Without a file: a folder of class folders of images.")
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Without a file: SOURCE:NAME; give it several times.")] = None,
     label_encoder: Annotated[list[str] | None, typer.Option(help="SOURCE:NAME or a folder; may be repeated.")] = None,
     estimator: Annotated[list[str] | None, typer.Option(help="The first one orders the ranking.")] = None,
@@ -86,11 +89,11 @@ def rank(
         "estimators": estimator,
         "limit": limit,
         "store": store,
-        "output": None if output is None else str(output),
+        "output": output,
         "device": device,
     }
     if images is not None:
-        given["dataset"] = {"format": "imagefolder", "path": str(images)}
+        given["dataset"] = {"format": "imagefolder", "path": images}
     overrides = {key: value for key, value in given.items() if value not in (None, [])}
     if spec is None and (images is None or not model):
         raise EMMSError("there is nothing to rank: give a SPEC.yaml, or --images DIR and --model SOURCE:NAME")
@@ -134,8 +137,9 @@ def evaluate(
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
             table.write_csv(output)
-        except OSError as cause:
-            raise EMMSError(f"'{output}' cannot be written: {cause.strerror}; name another file") from cause
+        except OSError as cause:  # polars' own has no number and so no text
+            reason = "it is a folder" if output.is_dir() else cause.strerror or cause
+            raise EMMSError(f"'{output}' cannot be written: {reason}; name another file") from cause
     shown = Table(header_style="bold")
     for name in table.columns:
         shown.add_column(name, justify="right" if table[name].dtype.is_numeric() else "left", overflow="fold")

@@ -60,6 +60,11 @@ def test_a_form_can_be_made_of_it():
         (("timm:resnet50.a1_in1k", "resnet50"), r"line 3, models\[0\]: 'resnet50' is not of the form SOURCE:NAME"),
         (("digits", "digitz"), r"line 1, dataset: dataset format 'digitz' is unknown; did you mean 'digits'\?"),
         (("{format: digits}", "{path: x}"), r"line 1, dataset: has no `format:`"),
+        (
+            ("{format: digits}", "photos"),
+            r"line 1, dataset: 'photos' does not say .*\{format: imagefolder, path: photos",
+        ),
+        (("{format: digits}", "{format: imagefolder, path: ''}"), r"line 1, dataset.path: is empty; name a file"),
         (("{format: digits}", "{format: imagefolder}"), r"dataset.path: is required"),
         (
             ("{format: digits}", "{format: imagefolder, paht: x}"),
@@ -71,7 +76,12 @@ def test_a_form_can_be_made_of_it():
             r"line 6, task: .*did you mean 'image-classification'",
         ),
         (("estimators:", "label_template: a photo\nestimators:"), r"line 6, label_template: .*\{label\}"),
-        (("estimators:", "device: gpu\nestimators:"), r"line 6, device: "),
+        (("estimators:", "device: tpu\nestimators:"), r"line 6, device: device 'tpu' is unknown; did you mean 'cpu'"),
+        (("estimators:", "device: cuda:x\nestimators:"), r"device 'cuda:x' is unknown.*\(known: auto, cpu, cuda,"),
+        (("estimators:", "output: ''\nestimators:"), r"line 6, output: is empty"),
+        (("estimators: [", "estimators: emms #"), r"line 6, estimators: must be a list, such as \[emms\]"),
+        (("estimators: [", "estimators: [] #"), r"line 6, estimators: is an empty list"),
+        (("pretrained: false, seed: 3", "seed: 3"), r"line 5, models\[2\]: has `seed: 3`, .*add `pretrained: false`"),
         (("vit_small_patch16_224@blocks.6", "resnet50.a1_in1k"), r"line 2, models: .*more than once"),
         (("estimators:", "seed: 1\nseed: 2\nestimators:"), r"line 7: key 'seed' stands there twice"),
         (("dataset:", "dataset: ["), r"is not YAML"),
@@ -85,6 +95,13 @@ def test_what_is_wrong_is_named(written, change, complaint):
 def test_all_faults_are_named_at_once(written):
     with pytest.raises(SpecError, match=r"(?s)line 5, models\[2\].sead.*line 6, limit|line 6, limit.*sead"):
         load_spec(written(GOOD.replace("seed: 3", "sead: 3").replace("estimators:", "limit: x\nestimators:")))
+
+
+@pytest.mark.parametrize("models", ["[resnet50]", "[{source: timm}]", "resnet50"])
+def test_a_fault_is_named_once(written, models):
+    with pytest.raises(SpecError) as refused:
+        load_spec(written(f"dataset: {{format: digits}}\nmodels: {models}\n"))
+    assert len(str(refused.value).splitlines()) == 2
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text", "42"])

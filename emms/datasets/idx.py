@@ -16,6 +16,7 @@ from pydantic import Field
 
 from emms.datasets.base import LISTING, Dataset, Listing, Sample
 from emms.errors import DatasetError
+from emms.paths import UserPath
 
 _NAMES = [
     "T-shirt/top",
@@ -36,7 +37,7 @@ class FashionMNIST(Dataset):
     """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747): clothes in 10 classes, 28 x 28 pixels, grey."""
 
     format: Literal["fashion-mnist"] = "fashion-mnist"
-    path: Path = Field(
+    path: UserPath = Field(
         Path("/usr/share/datasets/fashion-mnist"),
         description="The folder that holds the IDX files, gzipped or not. The default is where Debian's package "
         "dataset-fashion-mnist puts them.",
@@ -73,7 +74,7 @@ class FashionMNIST(Dataset):
         return Sample(record["id"], Image.fromarray(grey).convert("RGB"))
 
     def _file(self, name: str) -> str:
-        folder = os.path.abspath(self.path.expanduser())
+        folder = os.path.abspath(self.path)
         for candidate in (f"{folder}/{name}", f"{folder}/{name}.gz"):
             if os.path.exists(candidate):
                 return candidate

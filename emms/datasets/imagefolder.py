@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
@@ -12,6 +11,7 @@ from pydantic import Field
 from emms.datasets.base import LISTING, Dataset, Listing, Sample
 from emms.datasets.images import image_extensions, read_image
 from emms.errors import DatasetError
+from emms.paths import UserPath
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
@@ -24,7 +24,7 @@ class ImageFolder(Dataset):
     """
 
     format: Literal["imagefolder"] = "imagefolder"
-    path: Path = Field(description="The folder that holds one folder of images for each class.")
+    path: UserPath = Field(description="The folder that holds one folder of images for each class.")
 
     def listing(self) -> Listing:
         """List the images, sorted by class, then by name.
@@ -32,7 +32,7 @@ class ImageFolder(Dataset):
         Raises DatasetError if the folder is missing or its layout is another: no or one class folder, images that lie
         in no class folder, a class folder without an image, `train` and `test` instead of classes.
         """
-        root = os.path.abspath(self.path.expanduser())
+        root = os.path.abspath(self.path)
         labels = self._class_folders(root)
         ids, classes = [], []
         for index, label in enumerate(labels):

@@ -21,6 +21,7 @@ from emms.datasets.base import LISTING, Dataset, Listing, Sample
 from emms.datasets.images import read_image
 from emms.datasets.parquet_cells import open_column, read_cell, stream_cells
 from emms.errors import BadSampleError, DatasetError, did_you_mean
+from emms.paths import UserPath
 
 
 class ParquetImages(Dataset):
@@ -31,7 +32,7 @@ class ParquetImages(Dataset):
     """
 
     format: Literal["parquet"] = "parquet"
-    path: Path = Field(description="A Parquet file, or a folder of *.parquet files.")
+    path: UserPath = Field(description="A Parquet file, or a folder of *.parquet files.")
     image_column: str = Field("image", description="The column of images: bytes, structs of bytes and path, or paths.")
     label_column: str = Field("label", description="The column of labels: strings or integers.")
     class_names: list[str] | None = Field(
@@ -83,7 +84,7 @@ class ParquetImages(Dataset):
         return Sample(record["id"], read_image(io.BytesIO(image)))
 
     def _root(self) -> str:
-        return os.path.abspath(self.path.expanduser())
+        return os.path.abspath(self.path)
 
     def _files(self) -> list[str]:
         root = self._root()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from emms.errors import EstimatorError, did_you_mean
 from emms.estimators.base import Estimator, MomentEstimator, UnreliableScoreWarning
@@ -28,14 +30,37 @@ def make_estimator(name: str, **settings: Any) -> Estimator:
     Raises EstimatorError when the name, a setting or its value is unknown.
     """
     estimator = ESTIMATORS.get(name)
-    known = inspect.signature(estimator).parameters
+    known, types = inspect.signature(estimator).parameters, _types(estimator)
     for setting in settings:
         if setting not in known:
             raise EstimatorError(
                 f"estimator '{name}' has no setting '{setting}'{did_you_mean(setting, known)} "
                 f"(settings: {', '.join(known) or 'none'})"
             )
-    return estimator(**settings)
+    return estimator(**{k: _of_type(name, k, value, types.get(k, Any)) for k, value in settings.items()})
+
+
+def _types(estimator: type[Estimator]) -> dict[str, Any]:
+    try:
+        return get_type_hints(estimator.__init__)
+    except NameError:  # imported for type checkers only, by another package
+        return {}
+
+
+def _of_type(name: str, setting: str, value: Any, wanted: Any) -> Any:
+    """Return a setting's value as the constructor's annotation has it. Raises EstimatorError if it is another type."""
+    try:
+        # YAML takes 1e-8, without a point, for text.
+        return TypeAdapter(wanted).validate_python(value, strict=not isinstance(value, str))
+    except PydanticSchemaGenerationError:  # an annotation that only its own package understands
+        return value
+    except ValidationError as cause:
+        fault = cause.errors()[0]
+        if fault["type"] == "literal_error":  # which of the known words are allowed is the constructor's to say
+            return value
+        raise EstimatorError(
+            f"estimator '{name}': {setting} {fault['msg'].removeprefix('Input ')}, not {value!r}"
+        ) from cause
 
 
 __all__ = ["ESTIMATORS", "Estimator", "MomentEstimator", "UnreliableScoreWarning", "make_estimator"]

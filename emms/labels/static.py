@@ -72,7 +72,9 @@ class StaticVectors(LabelEncoder):
                 unknown = ", ".join(sorted(telling)) or "it has no words"
                 raise LabelEncoderError(
                     f"label encoder '{self.name}' knows no word of what '{text}' says (unknown: {unknown}); "
-                    f"name the class otherwise or use another label encoder"
+                    f"name the class otherwise, or use an encoder that reads pieces of words, such as "
+                    f"packaged:all-minilm-l6-v2, or for other languages than English "
+                    f"hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
                 )
 
     def _check_different(
@@ -85,7 +87,8 @@ class StaticVectors(LabelEncoder):
                 unknown = ", ".join(sorted({*words[i], *words[j]} - vectors.keys())) or "none, but order does not count"
                 raise LabelEncoderError(
                     f"label encoder '{self.name}' cannot tell '{texts[j]}' from '{text}' (unknown words: {unknown}); "
-                    f"name one of the classes otherwise or use another label encoder"
+                    f"name one of the classes otherwise, or use an encoder that reads pieces of words in their order, "
+                    f"such as packaged:all-minilm-l6-v2"
                 )
 
     def _unreadable(self, cause: object) -> LabelEncoderError:

@@ -127,7 +127,7 @@ class TimmNetwork(Candidate):
         except Exception as cause:  # hub and network libraries have many kinds of errors
             kind = UnreachableError if isinstance(cause, UnreachableError) else UnavailableError
             raise kind(
-                f"weights of model '{self.spec.id}' cannot be had: {_first_line(cause)}; mend the network, fill the "
+                f"weights of model '{self.spec.id}' cannot be had: {_shortened(cause)}; mend the network, fill the "
                 f"hub's local cache elsewhere and use it with HF_HUB_OFFLINE=1, give a `checkpoint:`, or take networks "
                 f"that need no hub (emms models 'packaged:*')"
             ) from cause
@@ -152,7 +152,7 @@ class TimmNetwork(Candidate):
                 )
             except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as cause:
                 raise ModelError(
-                    f"checkpoint '{weights}' does not fit model '{self.spec.id}': {_first_line(cause)}; "
+                    f"checkpoint '{weights}' does not fit model '{self.spec.id}': {_shortened(cause)}; "
                     f"name the architecture it was trained with"
                 ) from cause
         _check_finite(module, f"checkpoint '{weights}' of model '{self.spec.id}'")
@@ -179,14 +179,18 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     Raises ModelError if it is missing, no checkpoint, or holds anything but weights.
     """
     if not path.is_file():
-        raise ModelError(f"checkpoint '{path}' is not there; give the path of a .safetensors or .pth file")
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise ModelError(f"checkpoint '{path}' {what}; give the path of a .safetensors or .pth file")
+    if not path.stat().st_size:
+        raise ModelError(f"checkpoint '{path}' is an empty file; save or copy it again")
     import timm
 
     try:
         return timm.models.load_state_dict(str(path), device="cpu", weights_only=True)
     except Exception as cause:  # a file can be broken in as many ways as there are formats
+        reason = "it holds no tensors by name" if isinstance(cause, AttributeError) else _shortened(cause)
         raise ModelError(
-            f"checkpoint '{path}' cannot be read as weights alone: {_first_line(cause)}; save the state dict with "
+            f"checkpoint '{path}' cannot be read as weights alone: {reason}; save the state dict with "
             f"safetensors.torch.save_file(model.state_dict(), 'mine.safetensors')"
         ) from cause
 
@@ -219,6 +223,8 @@ def _check_finite(module: torch.nn.Module, what: str) -> None:
         )
 
 
-def _first_line(cause: BaseException) -> str:
+def _shortened(cause: BaseException) -> str:
+    """Return the first two lines of an error's message, cut between words where it lists hundreds of tensors."""
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return " ".join(lines[:2])[:300] if lines else type(cause).__name__
+    text = " ".join(lines[:2]) or type(cause).__name__
+    return text if len(text) <= 300 else text[:300].rpartition(" ")[0].rstrip(",") + " …"

@@ -60,7 +60,7 @@ def test_a_text_without_a_known_word_is_named(encoder, texts):
 
 
 def test_a_label_that_is_not_known_does_not_become_its_template(encoder):
-    with pytest.raises(LabelEncoderError, match=r"what 'a photo of a zxqw' says \(unknown: zxqw\)"):
+    with pytest.raises(LabelEncoderError, match=r"what 'a photo of a zxqw' says \(unknown: zxqw\).*packaged:"):
         encoder.encode(["a photo of a cat", "a photo of a zxqw", "a photo of a dog"])
 
 

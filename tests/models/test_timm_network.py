@@ -147,6 +147,29 @@ def test_checkpoints_that_cannot_be_used(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        ("", "is a folder; give the path"),
+        ("empty.pt", "is an empty file; save or copy it again"),
+        ("list.pt", "cannot be read as weights alone: it holds no tensors by name; save the state dict"),
+        ("nested.pt", "it holds no tensors by name"),
+    ],
+)
+def test_files_that_hold_no_state_dict_are_told_apart(tmp_path, file, complaint):
+    (tmp_path / "empty.pt").write_bytes(b"")
+    torch.save([torch.zeros(3)], tmp_path / "list.pt")
+    torch.save({"state_dict": [1]}, tmp_path / "nested.pt")
+    with pytest.raises(ModelError, match=complaint):
+        candidate(spec("resnet10t", pretrained=True, checkpoint=tmp_path / file)).check()
+
+
+def test_a_long_list_of_missing_weights_is_cut_between_words(tmp_path):
+    torch.save({"something": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(ModelError, match=r'"[\w.]+" …; name the architecture it was trained with'):
+        candidate(spec("resnet10t", pretrained=True, checkpoint=tmp_path / "other.pth")).check()
+
+
+@pytest.mark.parametrize(
     ("model", "complaint"),
     [
         (spec("resnet5O"), r"'timm:resnet5O.*' is unknown; did you mean 'resnet50'"),
