@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,12 +18,16 @@ from rich.text import Text
 from emms.errors import ModelError, StoreError
 from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table
-from emms.references import Outcome
+from emms.references import Extracted, Outcome, Scored
 from emms.run_record import describe_run
 from emms.spec import Spec
+from emms.uncertainty import uncertainty
 
 SAMPLES_PER_FEATURE = 5
 """Below this ratio N / D1 a run warns: random features would explain more than a fifth of random labels."""
+
+SHOWN_ESTIMATORS = 3
+"""With more, the table shows the first alone; scores.parquet has them all."""
 
 SCORES = pl.Schema(
     {
@@ -36,11 +41,15 @@ SCORES = pl.Schema(
         "trained": pl.Boolean,
     }
 )
+SURE = ("rank", "low", "high", "best_3")
 RANKING = pl.Schema(
     {
         "rank": pl.Int64,
         "model": pl.String,
         "score": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "best_3": pl.Float64,
         "estimator": pl.String,
         "features": pl.Int64,
         "parameters_m": pl.Float64,
@@ -54,8 +63,10 @@ RANKING = pl.Schema(
 class Ranking:
     """Candidates, best first.
 
-    frame: one row a candidate: rank (ties share one), model, score, estimator, features (D1), parameters in millions,
-    images per second, trained or not. scores: one row a candidate and estimator, with the columns of SCORES.
+    frame: one row a candidate: rank (ties share one), model, score, low and high (its 95 % confidence interval) and
+    best_3 (the probability of being among the best three), which are null where the estimator does not cross-validate,
+    estimator, features (D1), parameters in millions, images per second, trained or not.
+    scores: one row a candidate and estimator, with the columns of SCORES.
     """
 
     frame: pl.DataFrame
@@ -82,20 +93,26 @@ class Ranking:
         return capture.get()
 
     def table(self) -> Table:
-        """Return the ranking as a table for a terminal."""
-        estimators = self.scores["estimator"].unique(maintain_order=True).to_list()
+        """Return the ranking as a table for a terminal: names fold where it is narrow, numbers stay whole."""
+        names = self.scores["estimator"].unique(maintain_order=True).to_list()
+        shown = names if len(names) <= SHOWN_ESTIMATORS else names[:1]
+        sure = self.frame["low"].null_count() < len(self.frame)
         table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1))
-        table.add_column("rank", justify="right")
-        table.add_column("model", overflow="fold", min_width=36)
-        for heading in (*estimators, "features", "M params", "images/s"):
-            table.add_column(heading, justify="right")
-        by_model = {(row["model"], row["estimator"]): row["score"] for row in self.scores.iter_rows(named=True)}
+        table.add_column("rank", justify="right", no_wrap=True)
+        table.add_column("model", overflow="fold", min_width=12)
+        for heading in (*shown, *(["best 3"] if sure else []), "features", "M params", "images/s"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        scores = {(row["model"], row["estimator"]): row["score"] for row in self.scores.iter_rows(named=True)}
+        tied = set(self.frame["rank"].filter(self.frame["rank"].is_duplicated()))
         for row in self.frame.iter_rows(named=True):
-            scores = [by_model.get((row["model"], estimator)) for estimator in estimators]
+            cells = [_number(scores.get((row["model"], name))) for name in shown]
+            if sure:
+                cells[0] += f" ± {(row['high'] - row['low']) / 2:.4f}"
+                cells.append(f"{row['best_3']:.0%}")
             table.add_row(
-                str(row["rank"]),
+                f"{row['rank']}{'=' if row['rank'] in tied else ' '}",
                 Text(row["model"]),
-                *("-" if score is None else f"{score:.4f}" for score in scores),
+                *cells,
                 f"{row['features']:,}",
                 f"{row['parameters_m']:.1f}",
                 f"{row['images_per_second']:.0f}",
@@ -113,9 +130,8 @@ class Ranking:
             self.frame.write_csv(folder / "ranking.csv")
             self.scores.write_parquet(folder / "scores.parquet")
             if self.evaluation is None:
-                (folder / "evaluation.csv").unlink(
-                    missing_ok=True
-                )  # that of an earlier run would seem to be of this one
+                # That of an earlier run would seem to be of this one.
+                (folder / "evaluation.csv").unlink(missing_ok=True)
             else:
                 self.evaluation.write_csv(folder / "evaluation.csv")
             (folder / "run.json").write_text(json.dumps(self.run, indent=2) + "\n", encoding="utf-8")
@@ -155,26 +171,10 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
         ],
         schema=SCORES,
     )
-    models = [
-        {
-            "model": name,
-            "estimator": first,
-            "features": fact.dimension,
-            "parameters_m": round(fact.parameters / 1e6, 3),
-            "images_per_second": round(fact.images_per_second, 1),
-            "trained": fact.model.pretrained,
-        }
-        for name, fact in facts.items()
-    ]
-    frame = (
-        pl.DataFrame(models, schema={c: t for c, t in RANKING.items() if c not in ("rank", "score")})
-        .join(scores.select("model", "estimator", "score"), on=["model", "estimator"])
-        .with_columns(pl.col("score").rank("min", descending=True).cast(pl.Int64).alias("rank"))
-        .sort("rank", "model")
-        .select(RANKING.names())
-    )
-    if frame.is_empty():
+    first_scored = [s for s in scored if s.estimator.id == first and s.score is not None]
+    if not first_scored:
         raise ModelError("\n".join(["no candidate could be ranked:", *(f"  {reason}" for reason in failed.values())]))
+    frame = _frame(first_scored, facts, spec.seed)
     evaluation = evaluate(scores, read_table(spec.truth)) if spec.truth else None
     notes = unreliable(frame, dataset.count)
     notes += [f"{len(dataset.skipped)} samples could not be read and were left out"] if dataset.skipped else []
@@ -185,6 +185,38 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
     ]
     run = {**describe_run(spec, outcome), "warnings": notes, "failed": failed}
     return Ranking(frame, scores, failed, notes, evaluation, run)
+
+
+def _frame(scored: list[Scored], facts: dict[str, Extracted], seed: int) -> pl.DataFrame:
+    """Return the candidates, best first, with the columns of RANKING; `scored` is by one estimator."""
+    rows = [
+        {
+            "model": s.model.id,
+            "score": s.score,
+            "estimator": s.estimator.id,
+            "features": facts[s.model.id].dimension,
+            "parameters_m": round(facts[s.model.id].parameters / 1e6, 3),
+            "images_per_second": round(facts[s.model.id].images_per_second, 1),
+            "trained": s.model.pretrained,
+        }
+        for s in scored
+    ]
+    frame = pl.DataFrame(rows, schema={name: kind for name, kind in RANKING.items() if name not in SURE})
+    if all(s.folds for s in scored):
+        sure = uncertainty(frame["score"].to_numpy(), np.array([s.folds for s in scored]).T, seed)
+        frame = frame.with_columns(rank=sure.rank, low=sure.low, high=sure.high, best_3=sure.best)
+    else:
+        missing = pl.lit(None, pl.Float64)
+        frame = frame.with_columns(
+            pl.col("score").rank("min", descending=True).cast(pl.Int64).alias("rank"),
+            *(missing.alias(name) for name in ("low", "high", "best_3")),
+        )
+    return frame.sort("rank", "score", "model", descending=[False, True, False]).select(RANKING.names())
+
+
+def _number(score: float | None) -> str:
+    """Return a score as the table shows it; one that rounds to zero has no sign."""
+    return "-" if score is None else f"{score:z.4f}"
 
 
 def unreliable(frame: pl.DataFrame, samples: int) -> list[str]:
