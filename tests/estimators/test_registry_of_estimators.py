@@ -11,7 +11,8 @@ def test_each_says_what_it_is(name):
     estimator = ESTIMATORS.get(name)
     assert estimator.name == name
     assert estimator.needs in ("labels", "label embeddings")
-    assert estimator.reads == ("moments" if issubclass(estimator, MomentEstimator) else "samples")
+    assert (estimator.reads == "moments") == issubclass(estimator, MomentEstimator)
+    assert estimator.reads in ("moments", "samples", "source logits")
     assert all([estimator.summary, estimator.paper, estimator.cost])
 
 
