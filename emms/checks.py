@@ -13,6 +13,7 @@ from emms.errors import EMMSError, ModelError, SpecError, StoreError, did_you_me
 from emms.estimators import make_estimator
 from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table, truth_table
+from emms.folders import on_trial
 from emms.hardware import choose_device
 from emms.labels import ENCODERS
 from emms.models import candidate
@@ -55,9 +56,10 @@ def _check_estimator(estimator: EstimatorSpec) -> None:
 def _check_output(folder: Path) -> None:
     probe = folder / f".probe-{uuid.uuid4().hex}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with on_trial(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
     except OSError as cause:
         raise StoreError(
             f"output '{folder}' cannot be written: {cause.strerror}; name another with `output:` or --output"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 from emms import scoring, stages
 from emms.checks import check_models, check_run
@@ -28,9 +29,18 @@ class Step:
 def plan(spec: Spec) -> Iterator[Step]:
     """Yield each step of a run. The dataset is read, as far as it is not known, since everything depends on it.
 
+    What is found out about the dataset and the architectures is remembered in the store if there is one; none is made.
     Raises EMMSError as a run would before its first network.
     """
     check_run(spec)
+    if open_store(spec.store).exists():
+        yield from _steps(spec)
+        return
+    with TemporaryDirectory() as folder:  # the stages need some store to hand things on through
+        yield from _steps(spec.model_copy(update={"store": folder}))
+
+
+def _steps(spec: Spec) -> Iterator[Step]:
     check_models(spec)
     store = open_store(spec.store)
     dataset = stages.prepare_dataset(spec)

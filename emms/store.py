@@ -15,8 +15,9 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from emms.errors import StoreError
+from emms.folders import on_trial
 
 MANIFEST = "manifest.json"
 Key = Mapping[str, Any]
@@ -112,14 +114,19 @@ class Store:
         """Write a small file and remove it. Raises StoreError if that fails."""
         probe = f"{self.root}/.probe-{uuid.uuid4().hex}"
         try:
-            self.fs.makedirs(self.root, exist_ok=True)
-            self.fs.pipe_file(probe, b"")
-            self.fs.rm_file(probe)
+            with on_trial(Path(self.root)) if isinstance(self.fs, LocalFileSystem) else nullcontext():
+                self.fs.makedirs(self.root, exist_ok=True)
+                self.fs.pipe_file(probe, b"")
+                self.fs.rm_file(probe)
         except Exception as cause:  # each file system has errors of its own
             raise StoreError(
                 f"store '{self.url}' cannot be written: {cause}; name another with `store:` or --store, "
                 f"or mend its permissions"
             ) from cause
+
+    def exists(self) -> bool:
+        """Say whether anything has been written there."""
+        return bool(self.fs.exists(self.root))
 
     def path(self, kind: str, key: Key) -> str:
         """Return where the artifact of this kind and key lies, or would lie."""

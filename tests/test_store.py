@@ -149,3 +149,14 @@ def test_a_store_that_cannot_be_written_says_so_and_how_to_mend_it(tmp_path):
 def test_a_url_of_an_unknown_protocol_is_an_error():
     with pytest.raises(StoreError, match="'s4://bucket' cannot be opened"):
         Store("s4://bucket")
+
+
+def test_a_trial_of_writing_leaves_nothing_behind(tmp_path):
+    store = Store(str(tmp_path / "deep" / "store"))
+    store.check_writable()
+    assert not store.exists()
+    assert not list(tmp_path.iterdir())
+    create(store)
+    store.check_writable()
+    assert store.exists()
+    assert store.find("things", KEY) is not None

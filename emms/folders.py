@@ -1,0 +1,20 @@
+"""Folders that are made only to see whether they can be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def on_trial(folder: Path) -> Iterator[None]:
+    """Remove at the end what was not there before of this folder and those above it, as far as it is empty."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
+    try:
+        yield
+    finally:
+        for path in missing:  # the innermost first
+            with suppress(OSError):
+                path.rmdir()

@@ -1,0 +1,29 @@
+"""A trial leaves no empty folder behind, and takes none away."""
+
+from __future__ import annotations
+
+import pytest
+
+from emms.folders import on_trial
+
+
+def test_what_was_not_there_before_goes_again(tmp_path):
+    with on_trial(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b").mkdir(parents=True)
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError), on_trial(tmp_path / "file" / "a"):
+        (tmp_path / "file" / "a").mkdir()
+    assert (tmp_path / "file").exists()
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_was_there_or_was_filled_meanwhile_stays(tmp_path):
+    (tmp_path / "a").mkdir()
+    with on_trial(tmp_path / "a"):
+        pass
+    with on_trial(tmp_path / "b" / "c"):
+        (tmp_path / "b" / "c").mkdir(parents=True)
+        (tmp_path / "b" / "by-another-process").touch()
+    assert (tmp_path / "a").is_dir()
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["by-another-process"]
