@@ -39,6 +39,7 @@ class Terminal:
             console=self.console,
         )
         self._bars: dict[str, TaskID] = {}
+        self._warned: set[str] = set()
         self._stopping = False
 
     def __enter__(self) -> Self:
@@ -76,7 +77,10 @@ class Terminal:
         self.console.print(f"left out: {reason}", style="red", markup=False, highlight=False)
 
     def warn(self, message: str) -> None:
-        """Show a warning."""
+        """Show a warning, once."""
+        if message in self._warned:
+            return
+        self._warned.add(message)
         self.console.print(f"warning: {message}", style="yellow", markup=False, highlight=False)
 
     def _interrupt(self) -> None:

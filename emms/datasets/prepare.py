@@ -17,6 +17,7 @@ from emms.datasets.base import LISTING, Dataset, Listing
 from emms.datasets.selection import stratified
 from emms.digests import SETTLED_NS, FileDigests, sha256_of
 from emms.errors import BadSampleError, DatasetError, StoreError
+from emms.progress import listener
 from emms.store import Store, address
 
 VERSION = 1
@@ -139,6 +140,11 @@ def prepare(
         )
     kept = rows.filter(~pl.col("id").is_in([bad.id for bad in skipped]))
     _check_classes(kept["label"], listing.labels, f" left, since {_describe(skipped, len(rows))}")
+    if len(kept) == len(listing.labels):
+        listener.get().warn(
+            f"each of the {len(kept)} classes has one sample, which cannot show what its class has in common: scores "
+            f"will say little; {'add samples' if limit is None else 'raise `limit`'} to have several a class"
+        )
     if found is None:
         with store.create(_KIND, key) as draft:
             draft.meta["skipped"] = [bad.model_dump() for bad in skipped]

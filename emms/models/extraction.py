@@ -104,6 +104,10 @@ def extract(
     if device.type == "cpu":
         keep_freed_memory()
         ahead = 0
+        if members[0].key["dtype"] == "bfloat16":
+            listener.get().warn(
+                "dtype bfloat16 is slower than float32 on a CPU, unless it has instructions for it (AMX, AVX-512 BF16)"
+            )
     networks: dict[str, _Network] = {}
     for shard in range(shards(members[0].key, len(samples))):
         rows = members[0].key["shard_rows"]

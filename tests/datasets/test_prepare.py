@@ -20,6 +20,7 @@ from emms.datasets.parquet import ParquetImages
 from emms.datasets.prepare import Prepared
 from emms.datasets.prepare import prepare as prepare_dataset
 from emms.errors import DatasetError, StoreError
+from emms.progress import Silent, listener
 from emms.store import Store
 
 
@@ -78,6 +79,31 @@ def opened_below():
 
     yield listen
     opened.folder = None
+
+
+@pytest.mark.parametrize(("limit", "remedy"), [(3, "raise `limit`"), (None, "add samples")])
+def test_one_sample_a_class_is_warned_of(photos, store, limit, remedy):
+    class Listens(Silent):
+        warnings: list[str]
+
+        def warn(self, message: str) -> None:
+            self.warnings.append(message)
+
+    listens = Listens()
+    token = listener.set(listens)
+    try:
+        listens.warnings = []
+        prepare(photos, store, limit=5)
+        assert listens.warnings == []
+        if limit is None:
+            for image in [*photos.glob("*/[1-9].png")]:
+                image.unlink()
+        prepare(photos, store, limit=limit)
+    finally:
+        listener.reset(token)
+    (warning,) = listens.warnings
+    assert "each of the 3 classes has one sample" in warning
+    assert remedy in warning
 
 
 def test_samples_and_labels(photos, store):

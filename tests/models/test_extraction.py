@@ -17,6 +17,7 @@ from emms.features import features_key, find_features, shard_key, shards
 from emms.models import candidate
 from emms.models.base import Candidate, Forward
 from emms.models.extraction import Member, extract, plan_passes
+from emms.progress import Silent, listener
 from emms.spec import ModelSpec
 from emms.store import Store
 
@@ -167,6 +168,42 @@ def test_a_run_that_was_cut_off_goes_on_where_it_stopped(store):
     extract([member], Noise(format="noise"), samples(40), store, CPU)
     assert set(LOADED) == {str(i) for i in range(16, 40)}
     np.testing.assert_array_equal(read(store, member, 40), expected(40))
+
+
+def test_a_listener_that_interrupts_stops_the_pass_and_no_model_has_failed(store):
+    class Impatient(Silent):
+        def advance(self, what: str, done: int, total: int) -> None:
+            if done > 20:
+                raise KeyboardInterrupt
+
+    member, token = make(), listener.set(Impatient())
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            extract([member], Noise(), samples(40), store, CPU, 4)
+    finally:
+        listener.reset(token)
+    assert (member.failure, member.computed) == (None, 1)  # the shard of the first 16
+    member = make()
+    extract([member], Noise(), samples(40), store, CPU, 4)
+    assert member.computed == 2
+
+
+def test_bfloat16_on_a_cpu_is_warned_of(store):
+    class Listens(Silent):
+        def __init__(self) -> None:
+            self.warnings: list[str] = []
+
+        def warn(self, message: str) -> None:
+            self.warnings.append(message)
+
+    member, listens = make(), Listens()
+    member.key["dtype"] = "bfloat16"
+    token = listener.set(listens)
+    try:
+        extract([member], Noise(), samples(4), store, CPU)
+    finally:
+        listener.reset(token)
+    assert ["slower" in warning for warning in listens.warnings] == [True]
 
 
 def test_a_missing_shard_is_the_only_one_computed_again(store):
