@@ -61,10 +61,10 @@ def _causes(errors: Sequence[Any]) -> list[Any]:
 def _place(loc: tuple[int | str, ...], tree: yaml.Node | None) -> str:
     """Return `line 3, models[1].name: ` for where an error lies."""
     key, line = "", None
+    if loc[:1] == ("dataset",):
+        loc = (*loc[:1], *loc[2:])  # pydantic puts the format there, by which it tells the settings apart
     for part in loc:
         following = next((entry for entry in _children(tree) if entry[0] == part), None)
-        if tree is not None and following is None and part != loc[-1]:
-            continue  # the tag of a union, which pydantic puts into the location
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
         if following is not None:
             _, line, tree = following

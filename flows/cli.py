@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from contextvars import copy_context
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
@@ -19,6 +20,7 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from emms.errors import EMMSError
 
@@ -168,7 +170,8 @@ def models(
             out.print(f"{s}:{n}", highlight=False)
         err.print(f"{len(found):,} names; a pattern that {MEASURED} or fewer match shows their sizes", highlight=False)
         return
-    table = Table("model", header_style="bold")
+    table = Table(header_style="bold")
+    table.add_column("model", overflow="fold")
     table.add_column("features", justify="right")
     table.add_column("M params", justify="right")
     for s, n in track(found, description="measuring", console=err, transient=True):
@@ -182,18 +185,28 @@ def estimators() -> None:
     """List the transferability estimators: what they need, what they read, what they cost, and their papers."""
     from emms.estimators import ESTIMATORS
 
-    table = Table("name", "measures", "needs", "reads", "cost beside one pass", "paper", header_style="bold")
+    table = Table(header_style="bold", show_lines=True)
+    table.add_column("name", no_wrap=True)
+    table.add_column("measures, needs and reads, cost, paper", overflow="fold")
     for name, estimator in ESTIMATORS:
-        table.add_row(name, estimator.summary, estimator.needs, estimator.reads, estimator.cost, estimator.paper)
+        what = f"{estimator.summary}\nneeds {estimator.needs}, reads {estimator.reads}; cost: {estimator.cost}"
+        table.add_row(name, Text(f"{what}\n{estimator.paper}"))
     out.print(table)
+    out.print(
+        "Cost is work beside one forward pass over the samples: N samples, D1 features, C classes, "
+        "K label embeddings of D2 dimensions.",
+        highlight=False,
+    )
 
 
 def _show_plan(spec: Any) -> None:
     from emms.plan import plan
 
-    table = Table("stage", "of", "state", header_style="bold")
+    table = Table(header_style="bold")
+    for heading in ("stage", "of", "state"):
+        table.add_column(heading, overflow="fold")
     for step in plan(spec):
-        table.add_row(step.stage, step.what, step.state)
+        table.add_row(step.stage, Text(step.what), step.state)
     out.print(table)
 
 
@@ -224,7 +237,7 @@ def _run(spec: Any, verbose: bool) -> None:
         err.print("starting …", style="dim")
         faults: list[Exception] = []
         # A temporary server takes seconds to start: meanwhile this thread imports torch.
-        server = Thread(target=_connect, args=(faults,), daemon=True)
+        server = Thread(target=copy_context().run, args=(_connect, faults), daemon=True)
         server.start()
         from emms.checks import check_models, check_run
         from emms.progress import listener

@@ -175,11 +175,13 @@ def test_nothing_to_rank(emms):
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_run_from_a_spec_and_what_a_dry_run_says_before_and_after(emms, spec):
+def test_a_run_from_a_spec_and_what_a_dry_run_says_before_and_after(emms, spec, tmp_path):
     models = f"[{UNTRAINED}, {{source: timm, name: resnet10t, pretrained: false, layer: layer2}}]"
+    before = sorted(path.name for path in tmp_path.iterdir())
     code, out, _ = emms("rank", spec(models), "--dry-run")
     assert code == 0
     assert out.count("to compute") == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "spec.yaml"])
     code, out, err = emms("rank", spec(models))
     assert (code, "ranking.csv" in out) == (0, True), err
     assert "timm:resnet10t@layer2 (untrained, seed 0)" in out
@@ -206,9 +208,42 @@ def test_models_and_estimators_are_listed(emms):
     assert emms("--version")[1].startswith("emms ")
 
 
+def test_nothing_is_cut_in_a_terminal_of_80_columns(emms, spec, monkeypatch):
+    from emms.estimators import ESTIMATORS
+
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = emms("estimators")
+    assert "…" not in out
+    for name, estimator in ESTIMATORS:
+        assert f" {name} " in out
+        assert estimator.paper.split()[-1] in out  # the arXiv id
+    long = "{source: timm, name: vit_base_patch16_clip_quickgelu_224, pretrained: false, layer: blocks.11.norm1}"
+    code, out, _ = emms("rank", spec(f"[{long}]"), "--dry-run")
+    assert code == 0
+    assert "…" not in out
+    assert out.count("seed 0)") == 3
+
+
+def test_an_empty_folder_name_is_not_the_current_folder(emms, spec):
+    refused(emms("rank", "--images", "", "--model", "packaged:efficientnet-lite0"), "dataset.path: is empty")
+    refused(emms("rank", spec(), "--output", ""), "output: is empty")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/api", "http://nowhere.invalid/api"])
+def test_a_prefect_server_that_does_not_answer_is_named_before_any_network_runs(emms, spec, tmp_path, url):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: url}):
+        refused(emms("rank", spec()), f"PREFECT_API_URL={url}", "does not answer", "prefect config unset")
+    assert not (tmp_path / "artifacts" / "features").exists()
+
+
 def test_evaluate_on_the_published_scores(emms, tmp_path):
     table = DATA / "published" / "tllib_model_ranking_scores.csv"
     code, _, _ = emms("evaluate", "--scores", table, "--truth", table, "--output", tmp_path / "deep" / "evaluation.csv")
     assert code == 0
     assert pl.read_csv(tmp_path / "deep" / "evaluation.csv").height == 10
+    refused(
+        emms("evaluate", "--scores", table, "--truth", table, "--output", tmp_path), "it is a folder", "another file"
+    )
     refused(emms("evaluate", "--scores", "none.csv", "--truth", table), "none.csv")
