@@ -16,6 +16,7 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
     "emms.estimators",
     {
         "emms": "emms.estimators.emms:EMMS",
+        "emms-cv": "emms.estimators.emms:EMMSCV",
         "logme": "emms.estimators.logme:LogME",
         "logme-f-label": "emms.estimators.logme:LogMEFLabel",
         "h-score": "emms.estimators.h_score:HScore",

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import dsymm, dsyrk
 
 from emms.errors import EstimatorError
 from emms.moments.projection import ColumnSpace
@@ -70,8 +70,15 @@ class Moments(ABC):
 
         Raises EstimatorError when the features are too large for float64 sums of squares.
         """
+        return self.shrunk_space(None)
+
+    def shrunk_space(self, penalties: np.ndarray | None) -> ColumnSpace:
+        """Return the space of ridge regression with penalties (D1,), one for the square of each feature's weight.
+
+        Raises EstimatorError when the features are too large for float64 sums of squares.
+        """
         self._check_squares()
-        return ColumnSpace(self._scatter, self.mean, self.count)
+        return ColumnSpace(self._scatter, self.mean, self.count, penalties)
 
     @cached_property
     def eigen(self) -> tuple[np.ndarray, np.ndarray]:
@@ -95,15 +102,39 @@ class Moments(ABC):
         """
 
     @abstractmethod
-    def label_products(self, label_embeddings: np.ndarray | None = None) -> LabelProducts:
+    def label_products(
+        self, label_embeddings: np.ndarray | None = None, space: ColumnSpace | None = None
+    ) -> LabelProducts:
         """Return what EMMS needs to know of label embeddings, columns standardised over the samples.
 
-        Raises EstimatorError when they do not belong to these moments.
+        space: a shrunk one, for the penalised objective. Raises EstimatorError when they do not belong to these
+        moments.
         """
 
     @abstractmethod
     def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
         """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
+
+    @abstractmethod
+    def held_out(
+        self, space: ColumnSpace, part: Self, weights: np.ndarray, label_embeddings: np.ndarray | None = None
+    ) -> tuple[float, float]:
+        """Return what a regression on these samples leaves of other samples' labels, and what there was to explain.
+
+        The labels are sum_k t_k Z_k, for `weights` t (K,), standardised over these samples; `space` is these moments'
+        own, shrunk or not; `part` are the moments of the other samples. Both numbers are sums of squares about these
+        samples' mean, over the samples of `part` and all columns.
+        """
+
+    def _residual(self, part: Self, coefficients: np.ndarray, cross: np.ndarray, squares: float) -> float:
+        """Return ||(X - m) w - Y||^2 over the samples of `part`, with m the mean of these samples.
+
+        coefficients: w (D1, m). cross: (X - m)'Y of `part`, (D1, m). squares: ||Y||^2.
+        """
+        away = part.mean - self.mean
+        fitted = dsymm(1.0, part._scatter, np.asfortranarray(coefficients))  # reads the upper triangle alone
+        explained = np.vdot(coefficients, fitted) + part.count * np.sum((away @ coefficients) ** 2)
+        return float(squares - 2 * np.vdot(coefficients, cross) + explained)
 
     @abstractmethod
     def raw_labels(

@@ -36,6 +36,8 @@ def check_finite(X: np.ndarray, total: np.ndarray) -> None:
     """Raise EstimatorError if features (B, D1), whose sum is `total`, are not all numbers."""
     if not np.isfinite(total).all():
         bad = int((~np.isfinite(X)).any(axis=1).sum())
+        if not bad:
+            raise EstimatorError("features are too large to sum in float64; scale them, or leave the network out")
         raise EstimatorError(
             f"features of {bad} of {len(X)} samples hold nan or infinity; "
             f"extract them again in float32, or leave the network out"

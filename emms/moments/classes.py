@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from emms.errors import EstimatorError
 from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
 from emms.moments.checks import as_numbers, check_finite
+from emms.moments.projection import ColumnSpace
 
 
 class ClassMoments(Moments):
@@ -53,18 +54,21 @@ class ClassMoments(Moments):
             self._absorb(block, sums.sum(axis=0))
         return self
 
-    def label_products(self, label_embeddings: np.ndarray | None = None) -> LabelProducts:
+    def label_products(
+        self, label_embeddings: np.ndarray | None = None, space: ColumnSpace | None = None
+    ) -> LabelProducts:
         """Return what EMMS needs to know of the classes' label embeddings (C, D2, K); (C, D2) is K = 1."""
+        space = space or self.space
         E = self._standardised(label_embeddings)
         _, columns, K = E.shape
         weighted = (np.sqrt(self.class_counts)[:, None, None] * E).reshape(-1, K)
         if self.n_classes <= self.n_features:
             # Between classes everything is in the C x C matrix P = M G^+ M'.
-            half = self.space.half(self._centred_sums().T)
+            half = space.half(self._centred_sums().T)
             images = ((half.T @ half) @ E.reshape(self.n_classes, -1)).reshape(-1, K)
             explained = E.reshape(-1, K).T @ images
         else:
-            half = self.space.half(self._centred_sums().T @ E.reshape(self.n_classes, -1)).reshape(-1, K)
+            half = space.half(self._centred_sums().T @ E.reshape(self.n_classes, -1)).reshape(-1, K)
             explained = half.T @ half
         return LabelProducts(weighted.T @ weighted, (explained + explained.T) / 2, columns)
 
@@ -72,6 +76,18 @@ class ClassMoments(Moments):
         """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
         E = self._standardised(label_embeddings)
         return self._centred_sums().T @ (E @ weights)
+
+    def held_out(
+        self, space: ColumnSpace, part: Self, weights: np.ndarray, label_embeddings: np.ndarray | None = None
+    ) -> tuple[float, float]:
+        """Return what a regression on these samples leaves of others' labels, and what there was to explain."""
+        labels = self._standardised(label_embeddings) @ weights
+        if labels.shape[1] > len(labels):  # as many columns as classes say the same: only products of labels count
+            labels = np.linalg.qr(labels.T).R.T
+        coefficients = space.solve(self._centred_sums().T @ labels)
+        cross = (part.class_sums - part.class_counts[:, None] * self.mean).T @ labels
+        squares = float(part.class_counts @ (labels**2).sum(axis=1))
+        return self._residual(part, coefficients, cross, squares), squares
 
     def raw_labels(
         self, basis: np.ndarray, label_embeddings: np.ndarray | None = None

@@ -1,4 +1,4 @@
-"""The column space of features, known through their scatter alone."""
+"""The column space of features, known through their scatter alone; with a ridge, what is left of it when shrunk."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ class ColumnSpace:
 
     scatter: (D1, D1) about the mean, upper triangle; mean: (D1,); count: N. Columns are scaled to unit variance first,
     so that the units of a feature do not matter. `rank` is the dimension, `columns` names the features kept.
+
+    penalties: (D1,), of ridge regression, on the square of each feature's weight. `solve` then gives its weights, and
+    `half` the part of the labels' squares that the penalised objective explains.
     """
 
-    def __init__(self, scatter: np.ndarray, mean: np.ndarray, count: int) -> None:
+    def __init__(self, scatter: np.ndarray, mean: np.ndarray, count: int, penalties: np.ndarray | None = None) -> None:
         squares = np.diag(scatter)
         self._n_features = len(mean)
         varying = np.flatnonzero(squares > count * (CONSTANT * mean) ** 2)
@@ -28,6 +31,8 @@ class ColumnSpace:
         correlations = scatter if len(varying) == len(mean) else scatter[np.ix_(varying, varying)]
         correlations = correlations * self._scale
         correlations *= self._scale[:, None]
+        if penalties is not None:
+            correlations[np.diag_indices_from(correlations)] += penalties[varying] * self._scale**2
         self._factor, order = _factorise(correlations)
         self.columns: np.ndarray = varying[order]
         self._scale = self._scale[order]

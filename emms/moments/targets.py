@@ -11,6 +11,7 @@ from scipy.linalg.blas import dgemm
 from emms.errors import EstimatorError
 from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
 from emms.moments.checks import as_numbers, check_finite
+from emms.moments.projection import ColumnSpace
 
 
 class TargetMoments(Moments):
@@ -62,12 +63,14 @@ class TargetMoments(Moments):
             self._cross = dgemm(1.0, block.T, products, beta=1.0, c=self._cross, trans_b=1, overwrite_c=1)
         return self
 
-    def label_products(self, label_embeddings: np.ndarray | None = None) -> LabelProducts:
+    def label_products(
+        self, label_embeddings: np.ndarray | None = None, space: ColumnSpace | None = None
+    ) -> LabelProducts:
         """Return what EMMS needs to know of the label embeddings that came with the samples."""
         self._check_none(label_embeddings)
         scale = self._scale()
         total = np.einsum("jkd,jd,kd->jk", self.target_scatter, scale, scale)
-        half = self.space.half(self._cross)
+        half = (space or self.space).half(self._cross)
         half *= scale.ravel()
         half = half.ravel("K").reshape(len(scale), -1)  # one row an encoder; no copy, as columns lie in one piece
         return LabelProducts(total, half @ half.T, scale.shape[1])
@@ -78,6 +81,19 @@ class TargetMoments(Moments):
         scale = self._scale()
         cross = self._cross.reshape(-1, *scale.shape)
         return np.einsum("xkd,k,kd->xd", cross, weights, scale)
+
+    def held_out(
+        self, space: ColumnSpace, part: Self, weights: np.ndarray, label_embeddings: np.ndarray | None = None
+    ) -> tuple[float, float]:
+        """Return what a regression on these samples leaves of others' labels, and what there was to explain."""
+        coefficients = space.solve(self.cross(weights, label_embeddings))
+        mixing = weights[:, None] * self._scale()  # (K, D2)
+        x, z = part.mean - self.mean, part.target_mean - self.target_mean
+        cross = np.einsum("xkd,kd->xd", part._cross.reshape(len(x), *mixing.shape), mixing)
+        cross += part.count * np.outer(x, (mixing * z).sum(axis=0))
+        squares = np.einsum("jkd,jd,kd->", part.target_scatter, mixing, mixing)
+        squares = float(squares + part.count * ((mixing * z).sum(axis=0) ** 2).sum())
+        return self._residual(part, coefficients, cross, squares), squares
 
     def raw_labels(
         self, basis: np.ndarray, label_embeddings: np.ndarray | None = None
