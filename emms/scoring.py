@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import product
 from operator import add
@@ -28,6 +28,9 @@ MOMENTS_VERSION = 2
 SCORE_VERSION = 2
 SHARED_LABELS = 32_768
 """With more different labels, sums of features by label would outgrow the rest: each sample has a label of its own."""
+
+SUMMED_ROWS = 4_096
+"""Samples in memory at a time when moments are summed up: 20 MB of features at D1 = 1,280."""
 
 
 def moments_needed(spec: Spec) -> list[int]:
@@ -184,13 +187,25 @@ def _sum_up(
         parts = [ClassMoments(features.dimension, dataset.classes) for _ in range(given.folds)]
     else:
         parts = [TargetMoments(features.dimension, *targets.shape[1:]) for _ in range(given.folds)]
-    for batch in features:
+    for batch in _gathered(features):
         here, dealt = index[start : start + len(batch)], fold_of[start : start + len(batch)]
         for fold, part in enumerate(parts):
             mine = slice(None) if given.folds == 1 else dealt == fold
             part.update(batch[mine], here[mine] if targets is None else targets[here[mine]])
         start += len(batch)
     return parts
+
+
+def _gathered(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield batches put together to SUMMED_ROWS or more, so that each fold gets enough of them for BLAS."""
+    waiting: list[np.ndarray] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= SUMMED_ROWS:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _features(extracted: Extracted, dataset: Prepared, store: Store) -> Features:
