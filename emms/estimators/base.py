@@ -12,6 +12,7 @@ import numpy as np
 from emms.errors import EstimatorError
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.checks import as_numbers, check_finite
+from emms.moments.tensors import on_gpu
 
 
 class UnreliableScoreWarning(UserWarning):
@@ -132,7 +133,7 @@ class LabelEmbeddingEstimator(MomentEstimator):
     def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
         """Score features against label embeddings.
 
-        X: (N, D1) features. Z: (N, D2, K), label embeddings of each sample from K encoders; or (C, D2, K), those of
+        X: (N, D1) features; a torch tensor on a CUDA device is summed up there. Z: (N, D2, K), label embeddings of each sample from K encoders; or (C, D2, K), those of
         each class, with y (N,), class indices from 0 to C - 1. A Z of two dimensions is K = 1.
         Raises EstimatorError for nan, infinity and shapes that do not match.
         """
@@ -182,7 +183,7 @@ def moments_of(X: Any, Z: Any, y: Any = None) -> tuple[Moments, np.ndarray | Non
 
     Arguments as in `LabelEmbeddingEstimator.fit`. Raises EstimatorError for what does not fit together.
     """
-    X = as_numbers("features", X, "N", "D1")
+    X = X if on_gpu(X) else as_numbers("features", X, "N", "D1")
     Z = as_numbers("label embeddings", Z, "N" if y is None else "C", "D2", "K")
     if y is not None:
         return ClassMoments(X.shape[1], len(Z)).update(X, y), Z

@@ -98,6 +98,7 @@ class Moments(ABC):
     def update(self, X: Any, labels: Any, /) -> Self:
         """Take in a batch: features X (B, D1), and one class index or label embedding a sample.
 
+        X may be a torch tensor: if it is on a CUDA device, it is summed up there.
         Raises EstimatorError for nan, infinity, and what does not fit the moments' shapes.
         """
 
@@ -169,6 +170,12 @@ class Moments(ABC):
         between = sign * self.count * other.count / result.count
         result._scatter = np.asfortranarray(self._scatter + sign * other._scatter + between * np.outer(apart, apart))
         return result
+
+    def _take_in(self, part: Self) -> Self:
+        """Become the moments of the samples of both."""
+        self.__dict__.update((self + part).__dict__)
+        self._forget()
+        return self
 
     def _forget(self) -> None:
         """Drop what was derived from older sums."""

@@ -11,6 +11,7 @@ from emms.errors import EstimatorError
 from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
 from emms.moments.checks import as_numbers, check_finite
 from emms.moments.projection import ColumnSpace
+from emms.moments.tensors import on_gpu, sums
 
 
 class ClassMoments(Moments):
@@ -39,7 +40,14 @@ class ClassMoments(Moments):
 
         Raises EstimatorError for nan, infinity, wrong shapes, and labels out of range.
         """
-        X, y = as_numbers("features", X, "samples", self.n_features), self._checked_classes(y)
+        y = self._checked_classes(y)
+        if on_gpu(X):
+            part = type(self)(X.shape[-1], self.n_classes)
+            part.mean, part._scatter, cross = sums(X, np.eye(self.n_classes)[y])
+            part.count, part.class_sums = len(y), cross.T
+            part.class_counts = np.bincount(y, minlength=self.n_classes).astype(np.float64)
+            return self._take_in(part)
+        X = as_numbers("features", X, "samples", self.n_features)
         if len(X) != len(y):
             raise EstimatorError(f"{len(X)} rows of features, but {len(y)} class labels; there must be one a row")
         self._forget()
@@ -47,11 +55,11 @@ class ClassMoments(Moments):
             block[:-1] = X[rows]
             present, position = np.unique(y[rows], return_inverse=True)
             members = csr_array((np.ones(len(position)), (position, np.arange(len(position)))))
-            sums = members @ block[:-1]
-            check_finite(X[rows], sums)
-            self.class_sums[present] += sums
+            of_classes = members @ block[:-1]
+            check_finite(X[rows], of_classes)
+            self.class_sums[present] += of_classes
             self.class_counts[present] += members.sum(axis=1)
-            self._absorb(block, sums.sum(axis=0))
+            self._absorb(block, of_classes.sum(axis=0))
         return self
 
     def label_products(

@@ -12,6 +12,7 @@ from emms.errors import EstimatorError
 from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
 from emms.moments.checks import as_numbers, check_finite
 from emms.moments.projection import ColumnSpace
+from emms.moments.tensors import on_gpu, sums
 
 
 class TargetMoments(Moments):
@@ -36,8 +37,17 @@ class TargetMoments(Moments):
         Raises EstimatorError for nan, infinity and wrong shapes.
         """
         K, D2 = self.target_mean.shape
-        X = as_numbers("features", X, "samples", self.n_features)
         Z = as_numbers("label embeddings", Z, "samples", D2, K)
+        if on_gpu(X):
+            part = type(self)(X.shape[-1], D2, K)
+            if not np.isfinite(Z).all():
+                raise EstimatorError("label embeddings hold nan or infinity; use another label encoder")
+            part.count, part.target_mean = len(Z), Z.mean(axis=0, dtype=np.float64).T
+            centred = np.swapaxes(Z, 1, 2) - part.target_mean
+            part.mean, part._scatter, part._cross = sums(X, centred.reshape(len(Z), -1))
+            part.target_scatter = np.einsum("njd,nkd->jkd", centred, centred)
+            return self._take_in(part)
+        X = as_numbers("features", X, "samples", self.n_features)
         if len(X) != len(Z):
             raise EstimatorError(f"{len(X)} rows of features, but {len(Z)} label embeddings; there must be one a row")
         self._forget()

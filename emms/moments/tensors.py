@@ -1,0 +1,39 @@
+"""Sums over torch tensors where they lie: features that are on a GPU are squared there, and only sums come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from emms.errors import EstimatorError
+
+
+def on_gpu(X: Any) -> bool:
+    """Say whether X is a tensor on a CUDA device; others are taken in as arrays (Apple's GPUs have no float64)."""
+    return getattr(getattr(X, "device", None), "type", "cpu") == "cuda"
+
+
+def sums(X: Any, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return sums of a tensor of features X (B, D1) and an array of label columns (B, m), in float64.
+
+    Returned: the features' mean (D1,), their scatter about it (D1, D1), and their cross products with the labels,
+    which are not centred, (D1, m). Raises EstimatorError for wrong shapes, nan and infinity.
+    """
+    import torch
+
+    if X.ndim != 2 or not len(X) or len(X) != len(labels):
+        raise EstimatorError(f"features of shape {tuple(X.shape)} do not go with {len(labels)} labels, one a row")
+    X = X.double()
+    mean = X.mean(dim=0)
+    if not bool(mean.isfinite().all()):
+        bad = int((~X.isfinite()).any(dim=1).sum())
+        raise EstimatorError(
+            f"features of {bad} of {len(X)} samples hold nan or infinity; "
+            f"extract them again in float32, or leave the network out"
+        )
+    columns = torch.as_tensor(labels, dtype=torch.float64, device=X.device)
+    centred = X - mean
+    # Labels against centred features, so that a large mean costs no digits there either.
+    cross = centred.T @ columns + mean[:, None] * columns.sum(dim=0)
+    return mean.cpu().numpy(), (centred.T @ centred).cpu().numpy(), cross.cpu().numpy()
