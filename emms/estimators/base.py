@@ -133,8 +133,9 @@ class LabelEmbeddingEstimator(MomentEstimator):
     def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
         """Score features against label embeddings.
 
-        X: (N, D1) features; a torch tensor on a CUDA device is summed up there. Z: (N, D2, K), label embeddings of each sample from K encoders; or (C, D2, K), those of
-        each class, with y (N,), class indices from 0 to C - 1. A Z of two dimensions is K = 1.
+        X: (N, D1) features; a torch tensor on a CUDA device is summed up there.
+        Z: (N, D2, K), label embeddings of each sample from K encoders; or (C, D2, K), those of each class, with y (N,),
+        class indices from 0 to C - 1. A Z of two dimensions is K = 1.
         Raises EstimatorError for nan, infinity and shapes that do not match.
         """
         return self.fit_moments(*moments_of(X, Z, y))

@@ -16,6 +16,7 @@ from emms.estimators.simplex import descend, minimise, project
 from emms.moments import Moments
 from emms.moments.base import EPSILON
 from emms.moments.folds import deal
+from emms.moments.tensors import on_gpu
 
 Solver = Literal["exact", "alternating", "released"]
 _ROUNDING = 1e-13
@@ -89,7 +90,7 @@ class EMMS(LabelEmbeddingEstimator):
         """
         if not self.validation:
             return super().fit(X, Z, y)
-        X, by_class = np.asarray(X), y is not None
+        X, by_class = X if on_gpu(X) else np.asarray(X), y is not None
         labels = np.asarray(y if by_class else Z)
         if X.ndim == 0 or labels.ndim == 0 or len(X) != len(labels):
             raise EstimatorError("features and labels must have one row a sample each")
