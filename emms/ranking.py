@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emms.errors import ModelError, StoreError
+from emms.estimators import make_estimator
 from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table
 from emms.references import Extracted, Outcome, Scored
@@ -176,15 +177,26 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
         raise ModelError("\n".join(["no candidate could be ranked:", *(f"  {reason}" for reason in failed.values())]))
     frame = _frame(first_scored, facts, spec.seed)
     evaluation = evaluate(scores, read_table(spec.truth)) if spec.truth else None
-    notes = unreliable(frame, dataset.count)
-    notes += [f"{len(dataset.skipped)} samples could not be read and were left out"] if dataset.skipped else []
-    notes += [
-        f"no {s.estimator.id} score for model '{s.model.id}': {s.failure}"
-        for s in scored
-        if s.failure and s.estimator.id != first
-    ]
+    notes = _notes(spec, outcome, frame)
     run = {**describe_run(spec, outcome), "warnings": notes, "failed": failed}
     return Ranking(frame, scores, failed, notes, evaluation, run)
+
+
+def _notes(spec: Spec, outcome: Outcome, frame: pl.DataFrame) -> list[str]:
+    """Return what to be wary of."""
+    dataset, first = outcome.dataset, spec.estimators[0]
+    notes = []
+    if make_estimator(first.name, **first.settings).rewards_width:
+        notes += unreliable(frame, dataset.count)
+    if dataset.count == dataset.classes:
+        notes.append(f"each of the {dataset.count} samples has a class of its own, so scores say nothing of classes")
+    if dataset.skipped:
+        notes.append(f"{len(dataset.skipped)} samples could not be read and were left out")
+    return notes + [
+        f"no {s.estimator.id} score for model '{s.model.id}': {s.failure}"
+        for s in outcome.scored
+        if s.failure and s.estimator.id != first.id
+    ]
 
 
 def _frame(scored: list[Scored], facts: dict[str, Extracted], seed: int) -> pl.DataFrame:
@@ -233,6 +245,6 @@ def unreliable(frame: pl.DataFrame, samples: int) -> list[str]:
         f"{samples:,} samples are few for features this wide, and the score is a training residual: {widest:,} random "
         f"features would explain {chance} of any labels, so wide networks, trained or not, look better than they are. "
         f"Concerned: {names}. What helps: {SAMPLES_PER_FEATURE} samples a feature "
-        f"({widest * SAMPLES_PER_FEATURE:,}) or more, narrower layers (model@layer), the estimator logme, which "
-        f"penalises width, and untrained controls to compare with"
+        f"({widest * SAMPLES_PER_FEATURE:,}) or more, narrower layers (model@layer), the estimator emms-cv, whose "
+        f"score holds out of sample, and untrained controls to compare with"
     ]

@@ -39,6 +39,8 @@ class Estimator(ABC):
     """Authors, venue and year, and where to find it."""
     version: ClassVar[int] = 1
     """To be raised when the same features get another score, so that scores in a store are not taken for new ones."""
+    rewards_width: bool = False
+    """Its score is a residual on the samples it was fitted to, which wide features make small, trained or not."""
     cost: ClassVar[str]
     """Work beyond reading the features once, in N, D1, C, D2, K."""
 

@@ -79,6 +79,11 @@ class EMMS(LabelEmbeddingEstimator):
         self.solver, self.tolerance, self.max_iter, self.validation = solver, tolerance, max_iter, validation
 
     @property
+    def rewards_width(self) -> bool:  # type: ignore[override]
+        """Whether the score is a residual on the samples it was fitted to."""
+        return not self.validation
+
+    @property
     def folds(self) -> int:  # type: ignore[override]
         """How many folds' moments it must have."""
         return self.validation or 1

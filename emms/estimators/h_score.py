@@ -26,6 +26,7 @@ class HScore(ClassMomentEstimator):
     """
 
     name: ClassVar[str] = "h-score"
+    rewards_width = True
     summary: ClassVar[str] = "variance of the class means in units of the features' covariance"
     paper: ClassVar[str] = "Bao et al., ICIP 2019, arXiv 2212.10082"
     cost: ClassVar[str] = "D1^3 / 3 + C D1^2"

@@ -51,6 +51,7 @@ class LDA(SampleEstimator):
     """
 
     name: ClassVar[str] = "lda"
+    rewards_width = True
     summary: ClassVar[str] = "probability that a regularised linear discriminant gives to each sample's own class"
     paper: ClassVar[str] = "Gholami et al., ICCV 2023, arXiv 2308.02027; Shao et al., ECCV 2022, arXiv 2207.03036"
     cost: ClassVar[str] = "N D1^2 + D1^3 / 3 + 2 N C D1"

@@ -31,6 +31,7 @@ class SFDA(SampleEstimator):
     """
 
     name: ClassVar[str] = "sfda"
+    rewards_width = True
     summary: ClassVar[str] = "probability that a discriminant gives to the right class after samples are made harder"
     paper: ClassVar[str] = "Shao et al., ECCV 2022, arXiv 2207.03036"
     cost: ClassVar[str] = "2 N D1^2 + 2 D1^3 / 3 + 4 N C D1"
