@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import product
 from operator import add
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -158,8 +158,12 @@ def _fitted(spec: Spec, dataset: Prepared, scoring: Scoring, labels: Sequence[Em
                 scorer.fit_moments(reduce(add, moments), embeddings)
         else:
             assert isinstance(scoring.given, Extracted)
-            features = _features(scoring.given, dataset, store)
-            scorer.fit(np.concatenate(list(features)), dataset.label_index(store))
+            X = np.concatenate(list(_features(scoring.given, dataset, store)))
+            y = dataset.label_index(store)
+            if scorer.needs == "label embeddings":
+                cast(Any, scorer).fit(X, _label_embeddings(dataset, labels, store), y)
+            else:
+                scorer.fit(X, y)
     if not np.isfinite(scorer.score_):
         raise EstimatorError(f"estimator '{scorer.name}' gives {scorer.score_}; the features may be constant")
     return scorer

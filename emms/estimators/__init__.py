@@ -17,6 +17,7 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
     {
         "emms": "emms.estimators.emms:EMMS",
         "emms-cv": "emms.estimators.emms:EMMSCV",
+        "emms-decoded": "emms.estimators.emms_decoded:EMMSDecoded",
         "logme": "emms.estimators.logme:LogME",
         "logme-f-label": "emms.estimators.logme:LogMEFLabel",
         "h-score": "emms.estimators.h_score:HScore",

@@ -153,7 +153,7 @@ class EMMS(LabelEmbeddingEstimator):
             counts = ", ".join(str(fold.count) for fold in folds)
             raise EstimatorError(f"cross-validation needs two folds or more with samples in each, not {counts}")
         total = reduce(add, folds)
-        penalties = _penalties(total)
+        penalties = total.unit_penalties()
         held_out, weights = [], []
         for fold in folds:
             training = total - fold
@@ -179,7 +179,7 @@ class EMMS(LabelEmbeddingEstimator):
         Features that are combinations of others have weight zero. With `validation`: those of all samples.
         """
         cross = self.moments_.cross(self._network_weights, self._label_embeddings)
-        space = self.moments_.shrunk_space(_penalties(self.moments_)) if self.validation else self.moments_.space
+        space = self.moments_.shrunk_space(self.moments_.unit_penalties()) if self.validation else self.moments_.space
         return space.solve(cross) * (self.moments_.std + EPSILON)[:, None]
 
     def _solve_released(self, Q: np.ndarray, R: np.ndarray) -> None:
@@ -212,15 +212,6 @@ class EMMSCV(EMMS):
 
     def __init__(self, validation: int = 5) -> None:
         super().__init__(validation=validation)
-
-
-def _penalties(total: Moments) -> np.ndarray:
-    """Return a penalty of D1 for standardised features, in the features' own units, (D1,).
-
-    The units are those of all samples: a feature that is all but constant outside the held-out fold would otherwise be
-    blown up in it.
-    """
-    return np.count_nonzero(total.std) * total.std**2
 
 
 def _without_rounding(objective: float, scale: float) -> float:

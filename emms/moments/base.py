@@ -89,6 +89,15 @@ class Moments(ABC):
         self._check_squares()
         return np.linalg.eigh(self.scatter + self.count * np.outer(self.mean, self.mean))
 
+    def unit_penalties(self) -> np.ndarray:
+        """Return a penalty of D1 for features standardised by these moments, in the features' own units, (D1,).
+
+        It is a prior by which all features together explain as much as there is noise, however many they are. For
+        folds, take the units of all samples: a feature that is all but constant outside the held-out fold would
+        otherwise be blown up in it.
+        """
+        return np.count_nonzero(self.std) * self.std**2
+
     @property
     def std(self) -> np.ndarray:
         """Standard deviation of each feature, (D1,), dividing by N."""

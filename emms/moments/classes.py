@@ -67,32 +67,32 @@ class ClassMoments(Moments):
     ) -> LabelProducts:
         """Return what EMMS needs to know of the classes' label embeddings (C, D2, K); (C, D2) is K = 1."""
         space = space or self.space
-        E = self._standardised(label_embeddings)
+        E = self.standardised(label_embeddings)
         _, columns, K = E.shape
         weighted = (np.sqrt(self.class_counts)[:, None, None] * E).reshape(-1, K)
         if self.n_classes <= self.n_features:
             # Between classes everything is in the C x C matrix P = M G^+ M'.
-            half = space.half(self._centred_sums().T)
+            half = space.half(self.centred_sums().T)
             images = ((half.T @ half) @ E.reshape(self.n_classes, -1)).reshape(-1, K)
             explained = E.reshape(-1, K).T @ images
         else:
-            half = space.half(self._centred_sums().T @ E.reshape(self.n_classes, -1)).reshape(-1, K)
+            half = space.half(self.centred_sums().T @ E.reshape(self.n_classes, -1)).reshape(-1, K)
             explained = half.T @ half
         return LabelProducts(weighted.T @ weighted, (explained + explained.T) / 2, columns)
 
     def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
         """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
-        E = self._standardised(label_embeddings)
-        return self._centred_sums().T @ (E @ weights)
+        E = self.standardised(label_embeddings)
+        return self.centred_sums().T @ (E @ weights)
 
     def held_out(
         self, space: ColumnSpace, part: Self, weights: np.ndarray, label_embeddings: np.ndarray | None = None
     ) -> tuple[float, float]:
         """Return what a regression on these samples leaves of others' labels, and what there was to explain."""
-        labels = self._standardised(label_embeddings) @ weights
+        labels = self.standardised(label_embeddings) @ weights
         if labels.shape[1] > len(labels):  # as many columns as classes say the same: only products of labels count
             labels = np.linalg.qr(labels.T).R.T
-        coefficients = space.solve(self._centred_sums().T @ labels)
+        coefficients = space.solve(self.centred_sums().T @ labels)
         cross = (part.class_sums - part.class_counts[:, None] * self.mean).T @ labels
         squares = float(part.class_counts @ (labels**2).sum(axis=1))
         return self._residual(part, coefficients, cross, squares), squares
@@ -105,14 +105,19 @@ class ClassMoments(Moments):
         projected = (self.class_sums @ basis).T @ E.reshape(self.n_classes, -1)
         return projected.reshape(-1, *E.shape[1:]), np.tensordot(self.class_counts, E**2, axes=1)
 
-    def _standardised(self, label_embeddings: np.ndarray | None) -> np.ndarray:
+    def standardised(self, label_embeddings: np.ndarray | None) -> np.ndarray:
+        """Return the classes' label embeddings (C, D2, K), columns standardised over the samples.
+
+        Raises EstimatorError when they are missing, hold nan, or are not one a class.
+        """
         E = self._checked_embeddings(label_embeddings)
         share = self.class_counts / max(self.count, 1)
         E = E - np.tensordot(share, E, axes=1)
         std = np.sqrt(np.tensordot(share, E**2, axes=1))
         return E / (std + EPSILON)
 
-    def _centred_sums(self) -> np.ndarray:
+    def centred_sums(self) -> np.ndarray:
+        """Return the sum of the features of each class about the mean of all samples, (C, D1)."""
         return self.class_sums - self.class_counts[:, None] * self.mean
 
     def _checked_classes(self, y: Any) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""The decoded score: how often the predicted label embedding of a held-out sample is nearest to the right one."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emms.errors import EstimatorError
+from emms.estimators.emms_decoded import EMMSDecoded
+from emms.moments.folds import deal
+
+
+def problem(N=150, D1=12, D2=6, K=3, C=5, noise=3.0, seed=0):
+    """Float32 features that know something of the classes, embeddings of the classes, class indices."""
+    rng = np.random.default_rng(seed)
+    Z, y = rng.standard_normal((C, D2, K)), rng.integers(C, size=N)
+    X = Z[y][:, :, 0] @ rng.standard_normal((D2, D1)) + noise * rng.standard_normal((N, D1)) + 3
+    return X.astype(np.float32), Z, y
+
+
+def naive(X, Z, y, folds):
+    """The same with the samples' label embeddings written out, encoder beside encoder."""
+    X = X.astype(np.float64)
+    X = (X - X.mean(0)) / X.std(0)
+    right = 0
+    for fold in range(folds.max() + 1):
+        out = folds == fold
+        classes = Z.transpose(0, 2, 1).reshape(len(Z), -1)
+        mean, std = classes[y[~out]].mean(0), classes[y[~out]].std(0)
+        classes = (classes - mean) / (std + 1e-8)
+        centre = X[~out].mean(0)
+        G = (X[~out] - centre).T @ (X[~out] - centre) + X.shape[1] * np.eye(X.shape[1])
+        w = np.linalg.solve(G, (X[~out] - centre).T @ classes[y[~out]])
+        for x, label in zip(X[out], y[out], strict=True):
+            distances = [np.linalg.norm((x - centre) @ w - embedding) for embedding in classes]
+            right += int(np.argmin(distances)) == label
+    return right / len(X)
+
+
+@pytest.mark.parametrize(
+    "shape", [{}, {"D2": 1, "K": 1}, {"D2": 20, "C": 2}, {"N": 60, "D1": 100}, {"D2": 2, "K": 2, "C": 9}]
+)
+def test_it_is_the_naive_computation_on_the_samples(shape):
+    X, Z, y = problem(**shape)
+    scored = EMMSDecoded().fit(X, Z, y)
+    assert scored.score_ == naive(X, Z, y, deal(y, 5, seed=0))
+    assert scored.fold_scores_ @ np.bincount(deal(y, 5, seed=0)) / len(X) == pytest.approx(scored.score_)
+
+
+def test_width_alone_earns_nothing():
+    rng = np.random.default_rng(0)
+    _, Z, y = problem(N=1_000)
+    for D1 in (10, 100, 2_000):
+        assert EMMSDecoded().fit(rng.standard_normal((1_000, D1)), Z, y).score_ < 0.3  # chance is 0.2
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32 - 1))
+def test_units_and_shifts_change_nothing(seed):
+    rng = np.random.default_rng(seed)
+    X, Z, y = problem(seed=seed)
+    moved = X.astype(np.float64) * rng.uniform(0.01, 100, 12) + rng.uniform(-10, 10, 12)
+    assert EMMSDecoded().fit(moved, Z, y).score_ == pytest.approx(EMMSDecoded().fit(X, Z, y).score_, abs=1.5 / 150)
+
+
+def test_a_class_that_one_sample_has_and_columns_that_are_constant_do_no_harm():
+    X, Z, y = problem(C=6)
+    y[y == 5] = 0
+    y[7] = 5
+    scored = EMMSDecoded().fit(np.hstack([X, np.ones((150, 2), np.float32)]), Z, y)
+    assert scored.score_ == pytest.approx(EMMSDecoded().fit(X, Z, y).score_, abs=1.5 / 150)
+
+
+def test_what_cannot_be_scored_is_refused():
+    X, Z, y = problem()
+    with pytest.raises(EstimatorError, match="3 samples cannot be dealt into 5 folds"):
+        EMMSDecoded().fit(X[:3], Z, y[:3])
+    with pytest.raises(EstimatorError, match="use 'emms-cv'"):
+        EMMSDecoded().fit(X, Z[y])
+    with pytest.raises(EstimatorError, match="two classes or more"):
+        EMMSDecoded().fit(X, Z, np.zeros_like(y))
+    with pytest.raises(EstimatorError, match="hold nan"):
+        EMMSDecoded().fit(np.where(np.arange(12) == 3, np.nan, X), Z, y)
+    with pytest.raises(EstimatorError, match="must lie in"):
+        EMMSDecoded().fit(X, Z[:3], y)
+    with pytest.raises(EstimatorError, match="one a row"):
+        EMMSDecoded().fit(X[:-1], Z, y)
+    with pytest.raises(EstimatorError, match="validation must be a whole number from 2 on"):
+        EMMSDecoded(validation=1)
