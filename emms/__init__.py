@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emms.errors import EMMSError
-    from emms.estimators.emms import EMMS
+    from emms.estimators.emms import EMMS, EMMSCV
+    from emms.estimators.emms_decoded import EMMSDecoded
     from emms.estimators.logme import LogME
     from emms.evaluation import evaluate
     from emms.pipeline import rank
@@ -25,6 +26,8 @@ __version__ = version("emms")
 # Imported when first asked for: who wants an estimator need not wait for torch.
 _WHERE = {
     "EMMS": "emms.estimators.emms",
+    "EMMSCV": "emms.estimators.emms",
+    "EMMSDecoded": "emms.estimators.emms_decoded",
     "EMMSError": "emms.errors",
     "LogME": "emms.estimators.logme",
     "Ranking": "emms.ranking",
@@ -33,7 +36,7 @@ _WHERE = {
     "rank": "emms.pipeline",
 }
 
-__all__ = ["EMMS", "EMMSError", "LogME", "Ranking", "Spec", "evaluate", "rank"]
+__all__ = ["EMMS", "EMMSCV", "EMMSDecoded", "EMMSError", "LogME", "Ranking", "Spec", "evaluate", "rank"]
 
 
 def __getattr__(name: str) -> Any:

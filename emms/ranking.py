@@ -27,8 +27,8 @@ from emms.uncertainty import uncertainty
 SAMPLES_PER_FEATURE = 5
 """Below this ratio N / D1 a run warns: random features would explain more than a fifth of random labels."""
 
-SHOWN_ESTIMATORS = 3
-"""With more, the table shows the first alone; scores.parquet has them all."""
+_OTHER_COLUMNS, _SCORE_COLUMN = 80, 10
+"""Room in a terminal for all columns but the scores of further estimators, with names folded; and for each of these."""
 
 SCORES = pl.Schema(
     {
@@ -93,15 +93,19 @@ class Ranking:
                 console.print(f"not ranked: {reason}", markup=False, highlight=False)
         return capture.get()
 
-    def table(self) -> Table:
-        """Return the ranking as a table for a terminal: names fold where it is narrow, numbers stay whole."""
+    def table(self, width: int = 120) -> Table:
+        """Return the ranking as a table for a terminal of so many columns.
+
+        Where it is narrow names fold, and estimators after the first are left to scores.parquet; numbers stay whole.
+        """
         names = self.scores["estimator"].unique(maintain_order=True).to_list()
-        shown = names if len(names) <= SHOWN_ESTIMATORS else names[:1]
+        shown = names[: 1 + max(0, width - _OTHER_COLUMNS) // _SCORE_COLUMN]
         sure = self.frame["low"].null_count() < len(self.frame)
-        table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1))
+        hidden = f"scores.parquet has also: {', '.join(names[len(shown) :])}" if len(shown) < len(names) else None
+        table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), caption=hidden, caption_justify="left")
         table.add_column("rank", justify="right", no_wrap=True)
-        table.add_column("model", overflow="fold", min_width=12)
-        for heading in (*shown, *(["best 3"] if sure else []), "features", "M params", "images/s"):
+        table.add_column("model", overflow="fold", min_width=16)
+        for heading in (*shown, *(["best 3"] if sure else []), "features", "M params", "img/s"):
             table.add_column(heading, justify="right", no_wrap=True)
         scores = {(row["model"], row["estimator"]): row["score"] for row in self.scores.iter_rows(named=True)}
         tied = set(self.frame["rank"].filter(self.frame["rank"].is_duplicated()))

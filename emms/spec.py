@@ -174,7 +174,7 @@ class Spec(BaseModel):
     )
     label_template: str = Field("a photo of a {label}", description="the text that stands for a class")
     estimators: tuple[EstimatorSpec, ...] = Field(
-        ("emms", "logme"),  # type: ignore[arg-type]
+        ("emms-decoded",),  # type: ignore[arg-type]
         min_length=1,
         description="the transferability estimators; the first one orders the ranking",
     )

@@ -254,7 +254,7 @@ def _run(spec: Any, verbose: bool) -> None:
         with terminal:
             outcome: Any = flow(spec, return_state=True).result()
     ranking = build_ranking(spec, outcome)
-    out.print(ranking.table())
+    out.print(ranking.table(out.width))
     if ranking.evaluation is not None:
         (tau,) = ranking.evaluation.filter(estimator=spec.estimators[0].id)["weighted_kendall_tau"]
         value = "undefined, for it takes three models that differ" if tau is None else f"{tau:.3f}"

@@ -28,7 +28,7 @@ def demo_spec(store: str, output: Path, device: str) -> Spec:
             "models": MODELS,
             "label_encoders": ["packaged:all-minilm-l6-v2", "packaged:glove-6b-50d"],
             "label_template": "a photo of the number {label}",
-            "estimators": ["emms", "logme"],
+            "estimators": ["emms-decoded", "emms", "logme"],
             "store": store,
             "output": str(output),
             "device": device,

@@ -34,6 +34,7 @@ def settings(photos: Path, tmp_path: Path) -> dict[str, Any]:
             {"source": "timm", "name": "mobilenetv3_small_050", "pretrained": False, "layer": "blocks.1"},
         ],
         "label_encoders": ["packaged:glove-6b-50d"],
+        "estimators": ["emms", "logme"],
         "store": str(tmp_path / "store"),
         "output": str(tmp_path / "output"),
     }

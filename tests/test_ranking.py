@@ -1,0 +1,72 @@
+"""What a ranking shows: order, intervals, ties, and a table that loses nothing in a narrow terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+import emms
+from emms.ranking import unreliable
+
+UNTRAINED = {"source": "timm", "pretrained": False}
+
+
+@pytest.fixture
+def settings(photos, tmp_path):
+    return {
+        "dataset": {"format": "imagefolder", "path": str(photos)},
+        "models": [
+            {**UNTRAINED, "name": "resnet10t"},
+            {**UNTRAINED, "name": "mobilenetv3_small_050"},
+            {**UNTRAINED, "name": "mobilenetv3_small_050", "layer": "blocks.1"},
+        ],
+        "label_encoders": ["packaged:glove-6b-50d"],
+        "store": str(tmp_path / "store"),
+        "output": str(tmp_path / "output"),
+    }
+
+
+def shown(ranking, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(ranking.table(width))
+    return console.file.getvalue()
+
+
+def test_without_an_estimator_named_the_score_holds_out_of_sample_and_says_how_sure_it_is(settings):
+    ranking = emms.rank(settings)
+    assert ranking.frame["estimator"].unique().to_list() == ["emms-decoded"]
+    assert (ranking.frame["low"] <= ranking.frame["score"]).all()
+    assert (ranking.frame["score"] <= ranking.frame["high"]).all()
+    assert ranking.frame["best_3"].to_list() == [1, 1, 1]
+    assert ranking.warnings == []
+    assert "±" in repr(ranking)
+
+
+def test_an_estimator_of_training_samples_gives_no_interval_and_is_warned_of(settings):
+    ranking = emms.rank({**settings, "estimators": ["emms", "emms-cv"]})
+    assert ranking.frame["low"].null_count() == 3
+    assert "±" not in repr(ranking)
+    assert "24 samples are few" in ranking.warnings[0]
+    assert ranking.frame["rank"].to_list()[:2] == [1, 1]  # both explain everything
+    assert "1=" in repr(ranking)
+
+
+def test_a_narrow_table_folds_names_keeps_numbers_whole_and_says_what_it_leaves_out(settings):
+    ranking = emms.rank({**settings, "estimators": ["emms-cv", "emms", "logme"]})
+    narrow, wide = shown(ranking, 80), shown(ranking, 120)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "…" not in narrow + wide
+    for row in ranking.frame.iter_rows(named=True):
+        assert f"{row['score']:z.4f} ± " in narrow
+        assert f"{row['features']:,}" in narrow
+        assert f"{row['images_per_second']:.0f}" in narrow
+    assert "scores.parquet has also: emms, logme" in narrow
+    assert "logme" in wide
+    assert "scores.parquet" not in wide
+
+
+def test_enough_samples_are_not_warned_of(settings):
+    frame = emms.rank(settings).frame
+    assert unreliable(frame, samples=5 * frame["features"].max()) == []
