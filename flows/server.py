@@ -64,6 +64,5 @@ def _end_with_this_process(process: subprocess.Popen[Any]) -> None:
     """Have a process end when this one does, by whatever signal: a shell waits until its input is closed."""
     command = ["/bin/sh", "-c", 'read -r _; kill "$0"', str(process.pid)]
     shell = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
-    atexit.register(
-        shell.kill
-    )  # where there is an exit, Prefect has stopped the server, and its number may be another's
+    # Where there is an exit, Prefect has stopped the server, and its number may be another process's by then.
+    atexit.register(shell.kill)

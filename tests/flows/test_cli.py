@@ -180,13 +180,13 @@ def test_a_run_from_a_spec_and_what_a_dry_run_says_before_and_after(emms, spec, 
     before = sorted(path.name for path in tmp_path.iterdir())
     code, out, _ = emms("rank", spec(models), "--dry-run")
     assert code == 0
-    assert out.count("to compute") == 7
+    assert out.count("to compute") == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "spec.yaml"])
     code, out, err = emms("rank", spec(models))
     assert (code, "ranking.csv" in out) == (0, True), err
     assert "timm:resnet10t@layer2 (untrained, seed 0)" in out
     code, out, _ = emms("rank", spec(models), "--dry-run")
-    assert (out.count("in the store"), out.count("to compute")) == (7, 0)
+    assert (out.count("in the store"), out.count("to compute")) == (5, 0)
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -221,7 +221,7 @@ def test_nothing_is_cut_in_a_terminal_of_80_columns(emms, spec, monkeypatch):
     code, out, _ = emms("rank", spec(f"[{long}]"), "--dry-run")
     assert code == 0
     assert "…" not in out
-    assert out.count("seed 0)") == 3
+    assert out.count("seed 0)") == 2
 
 
 def test_an_empty_folder_name_is_not_the_current_folder(emms, spec):

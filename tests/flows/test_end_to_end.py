@@ -27,6 +27,7 @@ models:
   - {source: timm, name: resnet10t, pretrained: false}
   - packaged:efficientnet-lite0
 label_encoders: [packaged:glove-6b-50d]
+estimators: [emms, logme]
 """
 
 
@@ -44,7 +45,7 @@ def start(environment: dict[str, str], folder: Path, store: str) -> subprocess.P
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """Kill what is left of a process and its children: Prefect's temporary server outlives a killed command."""
+    """Kill what is left of a process and its children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
