@@ -102,7 +102,9 @@ class Ranking:
         shown = names[: 1 + max(0, width - _OTHER_COLUMNS) // _SCORE_COLUMN]
         sure = self.frame["low"].null_count() < len(self.frame)
         hidden = f"scores.parquet has also: {', '.join(names[len(shown) :])}" if len(shown) < len(names) else None
-        table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), caption=hidden, caption_justify="left")
+        table = Table(
+            box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), caption=hidden, caption_justify="left"
+        )
         table.add_column("rank", justify="right", no_wrap=True)
         table.add_column("model", overflow="fold", min_width=16)
         for heading in (*shown, *(["best 3"] if sure else []), "features", "M params", "img/s"):

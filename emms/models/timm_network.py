@@ -138,6 +138,7 @@ class TimmNetwork(Candidate):
         import torch
 
         overlay = self._overlay(weights) if weights else {}
+        classes = overlay.get("num_classes", self._known.classes)  # may build the network, too, so not under the lock
         with BUILDING, torch.random.fork_rng(devices=[]):
             if weights is None:
                 # Without its tag, which may stand for another number of classes and so for other random numbers.
@@ -148,7 +149,7 @@ class TimmNetwork(Candidate):
                     self.architecture,
                     pretrained=True,
                     pretrained_cfg_overlay=overlay,
-                    num_classes=overlay.get("num_classes", self._known.classes),
+                    num_classes=classes,
                 )
             except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as cause:
                 raise ModelError(

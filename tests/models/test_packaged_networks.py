@@ -40,3 +40,8 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 def test_preprocessing_is_that_of_the_architecture():
     sizes = [candidate(ModelSpec(source="packaged", name=n)).preprocessing()["input_size"] for n in PACKAGES]
     assert np.array_equal(sizes, [[3, 224, 224], [3, 240, 240], [3, 260, 260]])
+
+
+@pytest.mark.timeout(60)  # it once waited for itself
+def test_a_network_can_be_loaded_before_anything_was_asked_about_it():
+    assert candidate(ModelSpec(source="packaged", name="efficientnet-lite0")).load(torch.device("cpu")).parameters > 4e6
