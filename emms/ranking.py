@@ -191,9 +191,8 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
 def _notes(spec: Spec, outcome: Outcome, frame: pl.DataFrame) -> list[str]:
     """Return what to be wary of."""
     dataset, first = outcome.dataset, spec.estimators[0]
-    notes = []
-    if make_estimator(first.name, **first.settings).rewards_width:
-        notes += unreliable(frame, dataset.count)
+    residuals = [e.id for e in spec.estimators if make_estimator(e.name, **e.settings).rewards_width]
+    notes = unreliable(frame, dataset.count, residuals) if residuals else []
     if dataset.count == dataset.classes:
         notes.append(f"each of the {dataset.count} samples has a class of its own, so scores say nothing of classes")
     if dataset.skipped:
@@ -237,8 +236,11 @@ def _number(score: float | None) -> str:
     return "-" if score is None else f"{score:z.4f}"
 
 
-def unreliable(frame: pl.DataFrame, samples: int) -> list[str]:
-    """Return a warning that names the candidates with too few samples for their width, or nothing."""
+def unreliable(frame: pl.DataFrame, samples: int, estimators: list[str]) -> list[str]:
+    """Return a warning that names the candidates with too few samples for their width, or nothing.
+
+    estimators: those whose score is a residual on the samples they were fitted to.
+    """
     wide = frame.filter(pl.col("features") * SAMPLES_PER_FEATURE > samples)
     if wide.is_empty():
         return []
@@ -248,9 +250,9 @@ def unreliable(frame: pl.DataFrame, samples: int) -> list[str]:
         f"{row['model']} ({row['features']:,})" for row in wide.sort("features", "model").iter_rows(named=True)
     )
     return [
-        f"{samples:,} samples are few for features this wide, and the score is a training residual: {widest:,} random "
-        f"features would explain {chance} of any labels, so wide networks, trained or not, look better than they are. "
-        f"Concerned: {names}. What helps: {SAMPLES_PER_FEATURE} samples a feature "
-        f"({widest * SAMPLES_PER_FEATURE:,}) or more, narrower layers (model@layer), the estimator emms-cv, whose "
-        f"score holds out of sample, and untrained controls to compare with"
+        f"{samples:,} samples are few for features this wide, and scores by {', '.join(estimators)} are training "
+        f"residuals: {widest:,} random features would explain {chance} of any labels, so wide networks, trained or "
+        f"not, look better than they are. Concerned: {names}. What helps: {SAMPLES_PER_FEATURE} samples a feature "
+        f"({widest * SAMPLES_PER_FEATURE:,}) or more, narrower layers (model@layer), the estimator emms-decoded, "
+        f"whose score holds out of sample, and untrained controls to compare with"
     ]

@@ -122,6 +122,7 @@ def demo(
         "\nTo rank networks for your own images, one folder a class:\n"
         f"  {sys.argv[0]} rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
         highlight=False,
+        soft_wrap=True,  # to be copied
     )
 
 

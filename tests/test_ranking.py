@@ -69,4 +69,4 @@ def test_a_narrow_table_folds_names_keeps_numbers_whole_and_says_what_it_leaves_
 
 def test_enough_samples_are_not_warned_of(settings):
     frame = emms.rank(settings).frame
-    assert unreliable(frame, samples=5 * frame["features"].max()) == []
+    assert unreliable(frame, 5 * frame["features"].max(), ["emms"]) == []
