@@ -41,8 +41,6 @@ class Prepared(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    """What to call the dataset in tables."""
     fingerprint: str
     """Determines the samples, their pixels and their labels, wherever the files lie."""
     key: dict[str, Any]
@@ -151,7 +149,6 @@ def prepare(
             draft.table("samples.parquet", kept.drop("path").to_arrow())
             draft.table("labels.parquet", _label_table(listing.labels).to_arrow())
     return Prepared(
-        name=dataset.name,
         fingerprint=_fingerprint(kept, listing.labels, settings),
         key=key,
         count=len(kept),

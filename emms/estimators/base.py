@@ -119,7 +119,7 @@ class LogitsEstimator(Estimator):
 
         Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
         """
-        self.score_ = float(self._score(*checked_samples(logits, y)))
+        self.score_ = float(self._score(*checked_samples(logits, y, "logits")))
         return self
 
     @abstractmethod
@@ -143,25 +143,27 @@ class LabelEmbeddingEstimator(MomentEstimator):
         return self.fit_moments(*moments_of(X, Z, y))
 
 
-def checked_samples(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, int]:
+def checked_samples(X: Any, y: Any, what: str = "features") -> tuple[np.ndarray, np.ndarray, int]:
     """Return features (N, D1) in float64, class indices (N,) and C; classes are numbered as their names sort.
+
+    what: what X is called in errors.
 
     Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
     """
-    X, y = as_numbers("features", X, "N", "D1"), np.asarray(y)
+    X, y = as_numbers(what, X, "N", "D1"), np.asarray(y)
     if y.ndim != 1 or y.dtype.kind not in "iubU":
         raise EstimatorError(
             f"class labels must be integers or names of shape (N,), not {y.dtype} of shape {y.shape}; "
             f"targets and label embeddings are for 'emms' and 'logme-f-label'"
         )
     if len(X) != len(y):
-        raise EstimatorError(f"{len(X)} rows of features, but {len(y)} class labels; there must be one a row")
+        raise EstimatorError(f"{len(X)} rows of {what}, but {len(y)} class labels; there must be one a row")
     classes, indices = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise EstimatorError(f"there must be two classes or more, not {len(classes)}")
     X = X.astype(np.float64)
     with np.errstate(over="ignore"):  # which is found out right here
-        check_finite(X, X.sum(axis=0))
+        check_finite(X, X.sum(axis=0), what)
     return X, indices, len(classes)
 
 

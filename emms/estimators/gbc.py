@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from emms.estimators.base import SampleEstimator
-from emms.estimators.lda import check_varies_within, class_means, in_row_space, varying
-from emms.estimators.samples import bounded
+from emms.estimators.lda import check_varies_within
+from emms.estimators.samples import bounded, class_means, in_row_space, varying
 from emms.estimators.settings import checked_choice, checked_count, checked_positive
 from emms.moments.projection import DEPENDENT
 

@@ -9,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from emms.errors import EstimatorError
 from emms.estimators.base import ClassMomentEstimator, SampleEstimator, checked_classes, warn_if_interpolating
-from emms.estimators.lda import class_means, in_row_space, varying
+from emms.estimators.samples import class_means, in_row_space, varying
 from emms.moments import Moments
 
 _ROUNDING = 1e-12  # of sums of squares of covariances whose trace is 1

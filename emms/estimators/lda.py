@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator, UnreliableScoreWarning
-from emms.estimators.samples import centred, class_sums
+from emms.estimators.samples import class_means, in_row_space, varying
 from emms.estimators.settings import checked_positive
 from emms.moments.projection import CONSTANT
 
@@ -97,27 +97,6 @@ def discriminant(
     logits = X @ weights
     logits += np.log(counts / len(X)) - np.einsum("cd,dc->c", means, weights) / 2
     return Discriminant(softmax(logits, axis=1), means, shrinkage)
-
-
-def varying(X: np.ndarray) -> np.ndarray:
-    """Return features X (N, D1) less their mean.
-
-    Raises EstimatorError when all are constant, or too large for their squares to be summed.
-    """
-    X = centred(X)
-    if not X.any():
-        raise EstimatorError("all features are constant, so they tell nothing of the labels; leave the network out")
-    return X
-
-
-def in_row_space(X: np.ndarray) -> np.ndarray:
-    """Return coordinates (N, min(N, D1)) of the rows of X (N, D1), with the same inner products."""
-    return X if len(X) >= X.shape[1] else np.asarray(np.linalg.qr(X.T, mode="r")).T
-
-
-def class_means(X: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the means (C, D) of the classes y (N,) of X (N, D), of which there are `counts` (C,) samples."""
-    return class_sums(X, y, len(counts)) / counts[:, None]
 
 
 def check_varies_within(within: float, total: float) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
-from emms.estimators.lda import varying
-from emms.estimators.samples import bounded, row_blocks
+from emms.estimators.samples import bounded, row_blocks, varying
 from emms.estimators.settings import checked_choice, checked_count
 from emms.moments.projection import DEPENDENT
 

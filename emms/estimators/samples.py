@@ -28,6 +28,11 @@ def class_sums(values: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
     return members @ values
 
 
+def class_means(X: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the means (C, D) of the classes y (N,) of X (N, D), of which there are `counts` (C,) samples."""
+    return class_sums(X, y, len(counts)) / counts[:, None]
+
+
 def bounded(X: np.ndarray) -> np.ndarray:
     """Return features divided by the largest of them all, so that no square overflows; zero stays zero."""
     largest = np.abs(X).max()
@@ -43,6 +48,22 @@ def centred(X: np.ndarray) -> np.ndarray:
         raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
     first = X - X[0]  # first by exact differences: the mean of a constant column is off by a rounding error
     return first - first.mean(axis=0)
+
+
+def varying(X: np.ndarray) -> np.ndarray:
+    """Return features X (N, D1) less their mean.
+
+    Raises EstimatorError when all are constant, or too large for their squares to be summed.
+    """
+    X = centred(X)
+    if not X.any():
+        raise EstimatorError("all features are constant, so they tell nothing of the labels; leave the network out")
+    return X
+
+
+def in_row_space(X: np.ndarray) -> np.ndarray:
+    """Return coordinates (N, min(N, D1)) of the rows of X (N, D1), with the same inner products."""
+    return X if len(X) >= X.shape[1] else np.asarray(np.linalg.qr(X.T, mode="r")).T
 
 
 def canonical_order(X: np.ndarray) -> np.ndarray:

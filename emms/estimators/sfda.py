@@ -8,7 +8,8 @@ import numpy as np
 from scipy.special import softmax
 
 from emms.estimators.base import SampleEstimator
-from emms.estimators.lda import checked_shrinkage, discriminant, in_row_space, varying, warn_if_certain
+from emms.estimators.lda import checked_shrinkage, discriminant, warn_if_certain
+from emms.estimators.samples import in_row_space, varying
 
 
 class SFDA(SampleEstimator):

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf
 
 from emms.estimators.base import SampleEstimator
-from emms.estimators.lda import in_row_space, varying
+from emms.estimators.samples import in_row_space, varying
 from emms.estimators.settings import checked_choice, checked_positive
 
 Weights = Literal["equal", "share"]

@@ -32,13 +32,13 @@ def as_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
     return array
 
 
-def check_finite(X: np.ndarray, total: np.ndarray) -> None:
-    """Raise EstimatorError if features (B, D1), whose sum is `total`, are not all numbers."""
+def check_finite(X: np.ndarray, total: np.ndarray, what: str = "features") -> None:
+    """Raise EstimatorError if X (B, D1), called `what`, whose sum is `total`, are not all numbers."""
     if not np.isfinite(total).all():
         bad = int((~np.isfinite(X)).any(axis=1).sum())
         if not bad:
-            raise EstimatorError("features are too large to sum in float64; scale them, or leave the network out")
+            raise EstimatorError(f"{what} are too large to sum in float64; scale them, or leave the network out")
         raise EstimatorError(
-            f"features of {bad} of {len(X)} samples hold nan or infinity; "
+            f"{what} of {bad} of {len(X)} samples hold nan or infinity; "
             f"extract them again in float32, or leave the network out"
         )

@@ -108,7 +108,7 @@ def test_one_sample_a_class_is_warned_of(photos, store, limit, remedy):
 
 def test_samples_and_labels(photos, store):
     prepared = prepare(photos, store)
-    assert (prepared.count, prepared.classes, prepared.skipped, prepared.name) == (12, 3, [], "photos")
+    assert (prepared.count, prepared.classes, prepared.skipped) == (12, 3, [])
     assert prepared.labels(store) == ["cat", "dog", "horse"]
     samples = prepared.samples(store)
     assert samples.columns == ["id", "label", "position", "digest", "text"]
@@ -305,7 +305,7 @@ def test_the_artifact_is_made_anew_when_it_is_damaged(photos, store):
 
 def test_digits(store):
     prepared = prepare(Digits(), store, limit=100)
-    assert (prepared.count, prepared.classes, prepared.name) == (100, 10, "digits")
+    assert (prepared.count, prepared.classes) == (100, 10)
 
 
 class Made(Dataset):
