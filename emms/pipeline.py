@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from emms.checks import check_models, check_run
+from emms.datasets.prepare import Prepared
 from emms.errors import EMMSError
 from emms.progress import Listener, Silent, listener
 from emms.ranking import Ranking, build_ranking
-from emms.references import Outcome
+from emms.references import Embedded, Outcome, Scored, Scoring
 from emms.scoring import accumulate_moments, moments_needed, score, scorings
 from emms.spec import Spec
 from emms.spec_file import load_spec
@@ -56,7 +57,7 @@ def rank(spec: Spec | Mapping[str, Any] | str | Path, *, progress: Listener | No
                 failed,
             )
         with clock("scores"):
-            scored = [score(spec, dataset, s, embedded) for s in scorings(spec, extracted, moments, failed)]
+            scored = [_score(spec, dataset, s, embedded) for s in scorings(spec, extracted, moments, failed)]
         outcome = Outcome(
             dataset=dataset,
             embedded=embedded,
@@ -89,6 +90,13 @@ def _each(
         except EMMSError as cause:
             failed[name(item)] = str(cause)
     return made
+
+
+def _score(spec: Spec, dataset: Prepared, scoring: Scoring, labels: Sequence[Embedded]) -> Scored:
+    try:
+        return score(spec, dataset, scoring, labels)
+    except (EMMSError, OSError) as cause:
+        return Scored(model=scoring.model, estimator=scoring.estimator, failure=str(cause))
 
 
 class Clock:

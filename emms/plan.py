@@ -73,5 +73,8 @@ def _steps(spec: Spec) -> Iterator[Step]:
             key = scoring.moments_key(spec, features, dataset, embedded, folds)
             moments.append(Accumulated(features=features, folds=folds, key=key, computed=False))
     for wanted in scoring.scorings(spec, extracted, moments, failed):
-        known = len(embedded) == len(spec.label_encoders) and store.find("scores", scoring.score_key(wanted, embedded))
-        yield Step("score", f"{wanted.model.id} by {wanted.estimator.id}", IN_STORE if known else TO_COMPUTE)
+        failure = wanted.given.failure if isinstance(wanted.given, Extracted) else None
+        key = scoring.score_key(spec, wanted, embedded)
+        known = len(embedded) == len(spec.label_encoders) and store.find("scores", key)
+        state = f"none: {failure}" if failure else IN_STORE if known else TO_COMPUTE
+        yield Step("score", f"{wanted.model.id} by {wanted.estimator.id}", state)

@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from emms.errors import ModelError, StoreError
-from emms.estimators import make_estimator
+from emms.errors import EMMSError, ModelError, StoreError
 from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table
 from emms.references import Extracted, Outcome, Scored
 from emms.run_record import describe_run
+from emms.scoring import scorer_of
 from emms.spec import Spec
 from emms.uncertainty import uncertainty
 
@@ -98,7 +98,8 @@ class Ranking:
 
         Where it is narrow names fold, and estimators after the first are left to scores.parquet; numbers stay whole.
         """
-        names = self.scores["estimator"].unique(maintain_order=True).to_list()
+        # The first one may lack a score of the first candidate.
+        names = pl.concat([self.frame["estimator"], self.scores["estimator"]]).unique(maintain_order=True).to_list()
         shown = names[: 1 + max(0, width - _OTHER_COLUMNS) // _SCORE_COLUMN]
         sure = self.frame["low"].null_count() < len(self.frame)
         hidden = f"scores.parquet has also: {', '.join(names[len(shown) :])}" if len(shown) < len(names) else None
@@ -182,8 +183,12 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
     if not first_scored:
         raise ModelError("\n".join(["no candidate could be ranked:", *(f"  {reason}" for reason in failed.values())]))
     frame = _frame(first_scored, facts, spec.seed)
-    evaluation = evaluate(scores, read_table(spec.truth)) if spec.truth else None
-    notes = _notes(spec, outcome, frame)
+    notes, evaluation = _notes(spec, outcome, frame), None
+    if spec.truth:
+        try:
+            evaluation = evaluate(scores, read_table(spec.truth))
+        except EMMSError as cause:  # the models that it knows may be those that failed
+            notes.append(f"the ranking could not be compared with truth '{spec.truth}': {cause}")
     run = {**describe_run(spec, outcome), "warnings": notes, "failed": failed}
     return Ranking(frame, scores, failed, notes, evaluation, run)
 
@@ -191,17 +196,20 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
 def _notes(spec: Spec, outcome: Outcome, frame: pl.DataFrame) -> list[str]:
     """Return what to be wary of."""
     dataset, first = outcome.dataset, spec.estimators[0]
-    residuals = [e.id for e in spec.estimators if make_estimator(e.name, **e.settings).rewards_width]
-    notes = unreliable(frame, dataset.count, residuals) if residuals else []
+    wide_ones = [e.id for e in spec.estimators if scorer_of(spec, e).rewards_width]
+    notes = unreliable(frame, dataset.count, wide_ones, [e.id for e in spec.estimators]) if wide_ones else []
     if dataset.count == dataset.classes:
         notes.append(f"each of the {dataset.count} samples has a class of its own, so scores say nothing of classes")
     if dataset.skipped:
         notes.append(f"{len(dataset.skipped)} samples could not be read and were left out")
-    return notes + [
-        f"no {s.estimator.id} score for model '{s.model.id}': {s.failure}"
-        for s in outcome.scored
-        if s.failure and s.estimator.id != first.id
-    ]
+    lacking: dict[str, list[Scored]] = {}
+    for s in outcome.scored:
+        if s.failure and s.estimator.id != first.id:
+            lacking.setdefault(s.failure, []).append(s)
+    for reason, missing in lacking.items():
+        estimators, models = dict.fromkeys(s.estimator.id for s in missing), dict.fromkeys(s.model.id for s in missing)
+        notes.append(f"no score by {', '.join(estimators)} for {', '.join(models)}: {reason}")
+    return notes
 
 
 def _frame(scored: list[Scored], facts: dict[str, Extracted], seed: int) -> pl.DataFrame:
@@ -236,10 +244,10 @@ def _number(score: float | None) -> str:
     return "-" if score is None else f"{score:z.4f}"
 
 
-def unreliable(frame: pl.DataFrame, samples: int, estimators: list[str]) -> list[str]:
+def unreliable(frame: pl.DataFrame, samples: int, concerned: list[str], estimators: list[str]) -> list[str]:
     """Return a warning that names the candidates with too few samples for their width, or nothing.
 
-    estimators: those whose score is a residual on the samples they were fitted to.
+    concerned: those of the estimators whose scores reward width.
     """
     wide = frame.filter(pl.col("features") * SAMPLES_PER_FEATURE > samples)
     if wide.is_empty():
@@ -250,9 +258,10 @@ def unreliable(frame: pl.DataFrame, samples: int, estimators: list[str]) -> list
         f"{row['model']} ({row['features']:,})" for row in wide.sort("features", "model").iter_rows(named=True)
     )
     return [
-        f"{samples:,} samples are few for features this wide, and scores by {', '.join(estimators)} are training "
-        f"residuals: {widest:,} random features would explain {chance} of any labels, so wide networks, trained or "
-        f"not, look better than they are. Concerned: {names}. What helps: {SAMPLES_PER_FEATURE} samples a feature "
-        f"({widest * SAMPLES_PER_FEATURE:,}) or more, narrower layers (model@layer), the estimator emms-decoded, "
-        f"whose score holds out of sample, and untrained controls to compare with"
+        f"{samples:,} samples are few for features this wide, and scores by {', '.join(concerned)} reward width: "
+        f"{widest:,} random features would explain {chance} of any labels, so wide networks, trained or not, look "
+        f"better than they are. Concerned: {names}. What helps: "
+        f"{'to go by' if 'emms-decoded' in estimators else 'the estimator'} emms-decoded, whose score holds out of "
+        f"sample, {SAMPLES_PER_FEATURE} samples a feature ({widest * SAMPLES_PER_FEATURE:,}) or more, narrower layers "
+        f"(model@layer), and untrained controls to compare with"
     ]

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from emms.references import Outcome
+from emms.scoring import are_kept
 from emms.spec import Spec
 
 VERSIONS = ("emms", "torch", "timm", "transformers", "numpy", "scipy", "scikit-learn", "polars", "pyarrow", "prefect")
@@ -22,7 +23,13 @@ def describe_run(spec: Spec, outcome: Outcome) -> dict[str, Any]:
         "seconds": {stage: round(seconds, 3) for stage, seconds in outcome.seconds.items()},
         "label embeddings": _provenance([(e.encoder.id, e.computed) for e in outcome.embedded]),
         "features": _provenance([(e.model.id, e.computed) for e in outcome.extracted if not e.failure]),
-        "moments": _provenance([(m.features.model.id, m.computed) for m in outcome.moments]),
+        "moments": _provenance(
+            [
+                (f"{m.features.model.id} in {m.folds} {'folds' if m.folds > 1 else 'piece'}", m.computed)
+                for m in outcome.moments
+                if are_kept(m.features, outcome.dataset, m.folds)
+            ]
+        ),
         "scores": _provenance([(f"{s.model.id} by {s.estimator.id}", s.computed) for s in outcome.scored]),
     }
 

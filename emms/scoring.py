@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import product
 from operator import add
@@ -13,15 +14,16 @@ from typing import Any, cast
 import numpy as np
 
 from emms.datasets.prepare import Prepared
-from emms.errors import EMMSError, EstimatorError, StoreError
-from emms.estimators import ESTIMATORS, Estimator, MomentEstimator, UnreliableScoreWarning, make_estimator
+from emms.errors import EMMSError, EstimatorError, StoreError, UnavailableError
+from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, all_settings, make_estimator
+from emms.estimators.base import BatchEstimator
 from emms.features import Features, find_features
 from emms.labels.embed import read_label_embeddings
 from emms.labels.width import common_width
 from emms.moments import ClassMoments, Moments, TargetMoments
-from emms.moments.folds import deal
+from emms.moments.folds import add_up, deal
 from emms.references import Accumulated, Embedded, Extracted, Scored, Scoring
-from emms.spec import Spec
+from emms.spec import EstimatorSpec, Spec
 from emms.store import Store, address, open_store
 
 MOMENTS_VERSION = 2
@@ -29,13 +31,15 @@ SCORE_VERSION = 2
 SHARED_LABELS = 32_768
 """With more different labels, sums of features by label would outgrow the rest: each sample has a label of its own."""
 
-SUMMED_ROWS = 4_096
-"""Samples in memory at a time when moments are summed up: 20 MB of features at D1 = 1,280."""
+
+def scorer_of(spec: Spec, estimator: EstimatorSpec) -> Estimator:
+    """Return an estimator of the spec; where it is random and names no seed of its own, by that of the spec."""
+    return make_estimator(estimator.name, **all_settings(estimator.name, estimator.settings, spec.seed))
 
 
 def moments_needed(spec: Spec) -> list[int]:
     """Return in how many folds an estimator of the spec wants the moments; one that wants none takes any."""
-    scorers = [make_estimator(e.name, **e.settings) for e in spec.estimators]
+    scorers = [scorer_of(spec, estimator) for estimator in spec.estimators]
     folds = {scorer.folds for scorer in scorers if isinstance(scorer, MomentEstimator)}
     return sorted(folds - {1}) or sorted(folds)
 
@@ -77,11 +81,12 @@ def scorings(
     summed = {(m.features.model.id, m.folds): m for m in moments}
     wanted = []
     for model, estimator in product(spec.models, spec.estimators):
-        scorer = make_estimator(estimator.name, **estimator.settings)
+        scorer = scorer_of(spec, estimator)
         given: Accumulated | Extracted | None = features.get(model.id)
         if given is not None and scorer.reads == "source logits":
             source = model.logits()
-            given = features.get(source.id) or Extracted(model=source, key={}, failure=reasons[source.id])
+            reason = reasons.get(source.id, "layers before a classifier have no logits").replace(source.id, model.id)
+            given = features.get(source.id) or Extracted(model=source, key={}, failure=reason)
         elif isinstance(scorer, MomentEstimator):
             given = summed.get((model.id, scorer.folds if scorer.folds > 1 else moments_needed(spec)[0]))
         if given is not None:
@@ -90,12 +95,15 @@ def scorings(
 
 
 def score(spec: Spec, dataset: Prepared, scoring: Scoring, labels: Sequence[Embedded]) -> Scored:
-    """Score a candidate by one estimator; whatever goes wrong is a failure of this score alone."""
+    """Score a candidate by one estimator; where that is impossible, it is a failure of this score alone.
+
+    Raises StoreError, UnavailableError and OSError, since the next try may be luckier.
+    """
     about = {"model": scoring.model, "estimator": scoring.estimator}
     if isinstance(scoring.given, Extracted) and scoring.given.failure:
         return Scored(**about, failure=scoring.given.failure)
     store = open_store(spec.store)
-    key = score_key(scoring, labels)
+    key = score_key(spec, scoring, labels)
     found = store.find("scores", key)
     if found:
         noted = found.meta
@@ -103,13 +111,15 @@ def score(spec: Spec, dataset: Prepared, scoring: Scoring, labels: Sequence[Embe
         started = time.perf_counter()
         try:
             scorer = _fitted(spec, dataset, scoring, labels, store)
+        except (StoreError, UnavailableError, OSError):
+            raise
         except Exception as cause:  # an estimator may be foreign code, and linear algebra has errors of its own
             reason = str(cause) if isinstance(cause, EMMSError) else f"{type(cause).__name__}: {cause}"
             return Scored(**about, failure=reason)
         with store.create("scores", key) as draft:
             draft.meta |= {"model": scoring.model.id, "estimator": scoring.estimator.id}
             draft.meta |= {"score": float(scorer.score_), "seconds": time.perf_counter() - started}
-            draft.meta |= {"folds": [float(part) for part in getattr(scorer, "fold_scores_", [])]}
+            draft.meta |= {"folds": [] if scorer.fold_scores_ is None else np.asarray(scorer.fold_scores_).tolist()}
         noted = draft.meta
     return Scored(**about, computed=not found, **{name: noted[name] for name in ("score", "folds", "seconds")})
 
@@ -128,22 +138,25 @@ def moments_key(
     }
 
 
-def score_key(scoring: Scoring, labels: Sequence[Embedded]) -> dict[str, Any]:
+def score_key(spec: Spec, scoring: Scoring, labels: Sequence[Embedded]) -> dict[str, Any]:
     """Return what determines a score."""
-    estimator = scoring.estimator
-    scorer = ESTIMATORS.get(estimator.name)
+    scorer, estimator, given = scorer_of(spec, scoring.estimator), scoring.estimator, scoring.given.key
+    if isinstance(scorer, MomentEstimator) and scorer.folds == 1:
+        given = {**given, "folds": 1, "seed": None}  # however many folds' moments it adds up, they are the same
     embedded = labels if scorer.needs == "label embeddings" else []
+    settings = all_settings(estimator.name, estimator.settings, spec.seed)
     return {
         "stage": "score",
         "version": SCORE_VERSION,
-        "given": address(scoring.given.key),
+        "given": address(given),
         "labels": [address(label.key) for label in embedded],
-        "estimator": {"name": estimator.name, "version": scorer.version, **estimator.settings},
+        "estimator": {"name": estimator.name, "version": scorer.version},
+        "settings": json.loads(json.dumps(settings, default=repr)),
     }
 
 
 def _fitted(spec: Spec, dataset: Prepared, scoring: Scoring, labels: Sequence[Embedded], store: Store) -> Estimator:
-    scorer = make_estimator(scoring.estimator.name, **scoring.estimator.settings)
+    scorer = scorer_of(spec, scoring.estimator)
     with warnings.catch_warnings():
         # What a run says about too few samples it says once, for all models: see emms.ranking.unreliable.
         warnings.simplefilter("ignore", UnreliableScoreWarning)
@@ -158,12 +171,13 @@ def _fitted(spec: Spec, dataset: Prepared, scoring: Scoring, labels: Sequence[Em
                 scorer.fit_moments(reduce(add, moments), embeddings)
         else:
             assert isinstance(scoring.given, Extracted)
-            X = np.concatenate(list(_features(scoring.given, dataset, store)))
-            y = dataset.label_index(store)
-            if scorer.needs == "label embeddings":
-                cast(Any, scorer).fit(X, _label_embeddings(dataset, labels, store), y)
+            features, y = _features(scoring.given, dataset, store), dataset.label_index(store)
+            if isinstance(scorer, BatchEstimator):
+                scorer.fit_batches(features, _label_embeddings(dataset, labels, store), y)
+            elif scorer.needs == "label embeddings":
+                cast(Any, scorer).fit(np.concatenate(list(features)), _label_embeddings(dataset, labels, store), y)
             else:
-                scorer.fit(X, y)
+                scorer.fit(np.concatenate(list(features)), y)
     if not np.isfinite(scorer.score_):
         raise EstimatorError(f"estimator '{scorer.name}' gives {scorer.score_}; the features may be constant")
     return scorer
@@ -183,33 +197,15 @@ def _sum_up(
     spec: Spec, given: Accumulated, dataset: Prepared, labels: Sequence[Embedded], store: Store
 ) -> Sequence[Moments]:
     features = _features(given.features, dataset, store)
-    index, start = dataset.label_index(store), 0
-    fold_of = deal(index, given.folds, spec.seed)
     targets = None if _labels_are_shared(dataset) else _label_embeddings(dataset, labels, store)
     parts: list[Moments]
     if targets is None:
         parts = [ClassMoments(features.dimension, dataset.classes) for _ in range(given.folds)]
     else:
         parts = [TargetMoments(features.dimension, *targets.shape[1:]) for _ in range(given.folds)]
-    for batch in _gathered(features):
-        here, dealt = index[start : start + len(batch)], fold_of[start : start + len(batch)]
-        for fold, part in enumerate(parts):
-            mine = slice(None) if given.folds == 1 else dealt == fold
-            part.update(batch[mine], here[mine] if targets is None else targets[here[mine]])
-        start += len(batch)
+    index = dataset.label_index(store)
+    add_up(parts, features, deal(index, given.folds, spec.seed), index, targets)
     return parts
-
-
-def _gathered(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield batches put together to SUMMED_ROWS or more, so that each fold gets enough of them for BLAS."""
-    waiting: list[np.ndarray] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(map(len, waiting)) >= SUMMED_ROWS:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)
 
 
 def _features(extracted: Extracted, dataset: Prepared, store: Store) -> Features:

@@ -102,7 +102,7 @@ def networks(spec: Spec) -> list[ModelSpec]:
     """Return whose outputs the estimators read: the candidates, and their classifiers where an estimator asks."""
     wanted = list(spec.models)
     if any(ESTIMATORS.get(estimator.name).reads == "source logits" for estimator in spec.estimators):
-        wanted += [model.logits() for model in spec.models]
+        wanted += [model.logits() for model in spec.models if model.layer is None]
     return list({model.id: model for model in wanted}.values())
 
 

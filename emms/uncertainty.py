@@ -57,8 +57,12 @@ def _among_best(scores: np.ndarray, around: np.ndarray, variance: float, seed: i
     drawn = scores + (rng.standard_normal((_DRAWS, len(around))) * scale[:, None]) @ around
     if best >= len(scores):
         return np.ones(len(scores))
-    places = np.argpartition(-drawn, best, axis=1)[:, :best]
-    return np.bincount(places.ravel(), minlength=len(scores)) / _DRAWS
+    last = np.partition(drawn, -best, axis=1)[:, [-best]]
+    rounding = 1e-12 * np.abs(drawn).max()
+    above, tied = drawn > last + rounding, np.abs(drawn - last) <= rounding
+    # Equal scores have equal shares of the places that are left.
+    shares = (best - above.sum(axis=1)) / tied.sum(axis=1)
+    return (above + tied * shares[:, None]).mean(axis=0)
 
 
 def _ranks(scores: np.ndarray, around: np.ndarray, margin: float) -> np.ndarray:

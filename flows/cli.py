@@ -207,7 +207,7 @@ def _show_plan(spec: Any) -> None:
     for heading in ("stage", "of", "state"):
         table.add_column(heading, overflow="fold")
     for step in plan(spec):
-        table.add_row(step.stage, Text(step.what), step.state)
+        table.add_row(step.stage, Text(step.what), Text(step.state))
     out.print(table)
 
 
@@ -257,15 +257,17 @@ def _run(spec: Any, verbose: bool) -> None:
     ranking = build_ranking(spec, outcome)
     out.print(ranking.table(out.width))
     if ranking.evaluation is not None:
-        (tau,) = ranking.evaluation.filter(estimator=spec.estimators[0].id)["weighted_kendall_tau"]
-        value = "undefined, for it takes three models that differ" if tau is None else f"{tau:.3f}"
-        out.print(f"weighted Kendall tau with the truth: {value}", highlight=False)
+        for tau in ranking.evaluation.filter(estimator=spec.estimators[0].id)["weighted_kendall_tau"]:
+            value = "undefined, for it takes three models that differ" if tau is None else f"{tau:.3f}"
+            out.print(f"weighted Kendall tau with the truth: {value}", highlight=False)
     for warning in ranking.warnings:
         err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
     for reason in ranking.failed.values():
         err.print(f"not ranked: {reason}", style="red", markup=False, highlight=False)
-    out.print(f"results    {spec.output}/ranking.csv, scores.parquet, run.json", highlight=False)
-    out.print(f"artifacts  {spec.store}", highlight=False)
+    evaluation = "" if ranking.evaluation is None else "evaluation.csv, "
+    results = f"results    {spec.output}/ranking.csv, scores.parquet, {evaluation}run.json"
+    for line in (results, f"artifacts  {spec.store}"):
+        out.print(line, markup=False, highlight=False)
     if ranking.failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -22,8 +22,8 @@ def _moments(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def _score(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    scoring = parameters["scoring"]
-    yield f"{scoring.model.id} {scoring.estimator.id}", "scores", score_key(scoring, parameters["labels"])
+    spec, scoring, labels = (parameters[name] for name in ("spec", "scoring", "labels"))
+    yield f"{scoring.model.id} {scoring.estimator.id}", "scores", score_key(spec, scoring, labels)
 
 
 @task(

@@ -6,7 +6,7 @@ import torch
 
 from emms.errors import EstimatorError
 from emms.estimators.emms import EMMS, EMMSCV
-from emms.moments import ClassMoments, TargetMoments, classes, targets
+from emms.moments import ClassMoments, TargetMoments, classes, targets, tensors
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -34,6 +34,16 @@ def test_class_moments_of_tensors_and_arrays_add_up_to_the_same():
     assert EMMS().fit_moments(found, Z).score_ == pytest.approx(EMMS().fit_moments(expected, Z).score_, rel=1e-6)
 
 
+def test_many_samples_are_summed_up_some_at_a_time(monkeypatch):
+    monkeypatch.setattr(tensors, "GPU_ROWS", 64)
+    X, y, Z = data()
+    found = ClassMoments(20, 4).update(torch.tensor(X, device=DEVICE), y)
+    np.testing.assert_allclose(found.class_sums, ClassMoments(20, 4).update(X, y).class_sums, rtol=1e-12)
+    with_targets = TargetMoments(20, 7, 2).update(torch.tensor(X, device=DEVICE), Z)
+    np.testing.assert_allclose(with_targets.scatter, found.scatter, rtol=1e-9, atol=1e-9)
+    assert with_targets.count == found.count == 300
+
+
 def test_target_moments_of_tensors_and_arrays_add_up_to_the_same():
     X, _, Z = data()
     expected = TargetMoments(20, 7, 2).update(X, Z)
@@ -47,8 +57,8 @@ def test_folds_of_tensors_are_cross_validated_as_those_of_arrays():
     Z = np.random.default_rng(1).standard_normal((4, 7, 2))
     thirds = [slice(0, 100), slice(100, 200), slice(200, 300)]
     expected = EMMSCV().fit_folds([ClassMoments(20, 4).update(X[t], y[t]) for t in thirds], Z)
-    tensors = torch.tensor(X, device=DEVICE)
-    found = EMMSCV().fit_folds([ClassMoments(20, 4).update(tensors[t], y[t]) for t in thirds], Z)
+    on_device = torch.tensor(X, device=DEVICE)
+    found = EMMSCV().fit_folds([ClassMoments(20, 4).update(on_device[t], y[t]) for t in thirds], Z)
     assert found.score_ == pytest.approx(expected.score_, rel=1e-6)
 
 

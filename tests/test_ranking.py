@@ -67,6 +67,23 @@ def test_a_narrow_table_folds_names_keeps_numbers_whole_and_says_what_it_leaves_
     assert "scores.parquet" not in wide
 
 
+def test_the_estimator_that_orders_leads_the_table_even_if_the_first_candidate_lacks_its_score(settings):
+    ranking = emms.rank({**settings, "models": settings["models"][::-1], "estimators": ["leep", "emms"]})
+    header = next(line for line in shown(ranking, 120).splitlines() if "rank" in line)
+    assert header.index("leep") < header.index("emms")
+    (reason,) = ranking.failed.values()
+    assert reason.endswith("blocks.1 (untrained, seed 0)' has no score: layers before a classifier have no logits")
+
+
+def test_a_truth_that_knows_only_what_could_not_be_ranked_costs_no_result(settings, tmp_path):
+    truth = tmp_path / "truth.csv"
+    truth.write_text('model,value\n"timm:mobilenetv3_small_050@blocks.1 (untrained, seed 0)",0.5\n')
+    ranking = emms.rank({**settings, "estimators": ["leep"], "truth": str(truth)})
+    assert len(ranking) == 2
+    assert ranking.evaluation is None
+    assert any("could not be compared with truth" in note for note in ranking.warnings)
+
+
 def test_enough_samples_are_not_warned_of(settings):
     frame = emms.rank(settings).frame
-    assert unreliable(frame, 5 * frame["features"].max(), ["emms"]) == []
+    assert unreliable(frame, 5 * frame["features"].max(), ["emms"], ["emms"]) == []

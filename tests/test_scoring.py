@@ -14,6 +14,7 @@ from emms.estimators.emms import EMMS
 from emms.features import find_features
 from emms.labels.embed import read_label_embeddings
 from emms.moments.folds import deal
+from emms.spec import ModelSpec
 from emms.spec_file import load_spec
 from emms.store import open_store
 
@@ -98,14 +99,16 @@ def test_an_estimator_of_logits_gets_those_of_the_networks_own_classifier(settin
     whole, layer = scored
     assert whole.score == make_estimator("leep").fit(*features_of(spec, dataset, logits)).score_
     assert layer.score is None
-    assert "stops at 'blocks.0', before its classifier" in layer.failure
+    assert layer.failure == "layers before a classifier have no logits"
 
 
 def test_logits_that_an_estimator_asks_for_are_no_candidate(settings):
-    ranking = emms.rank({**settings, "models": [WHOLE, LAYER], "estimators": ["emms", "leep"]})
+    ranking = emms.rank({**settings, "models": [WHOLE, LAYER], "estimators": ["emms", "leep", "nce"]})
     assert set(ranking.frame["model"]) == {m.id for m in load_spec({**settings, "models": [WHOLE, LAYER]}).models}
     assert ranking.failed == {}
-    assert any("no leep score for model 'timm:mobilenetv3_small_050@blocks.0" in note for note in ranking.warnings)
+    note = f"no score by leep, nce for {ModelSpec(**LAYER).id}: layers before a classifier have no logits"
+    assert note in ranking.warnings
+    assert not any("pool logits" in said for said in ranking.warnings)
 
 
 def test_an_estimator_that_cannot_score_fails_alone(settings, monkeypatch):
@@ -113,6 +116,45 @@ def test_an_estimator_that_cannot_score_fails_alone(settings, monkeypatch):
     *_, (scored,) = through(load_spec(settings))
     assert scored.score is None
     assert scored.failure == "ZeroDivisionError: division by zero"
+
+
+def test_a_store_that_cannot_be_read_just_now_is_no_verdict_on_the_candidate(settings, monkeypatch):
+    monkeypatch.setattr(scoring, "_moments", lambda *_: (_ for _ in ()).throw(OSError("connection reset")))
+    with pytest.raises(OSError, match="connection reset"):
+        through(load_spec(settings))
+    ranking_of = {**settings, "estimators": ["emms-decoded", "emms"]}
+    assert any("connection reset" in note for note in emms.rank(ranking_of).warnings)
+
+
+def keys(settings, **changes):
+    spec = load_spec({**settings, **changes})
+    dataset = stages.prepare_dataset(spec)
+    labels = [stages.embed_label_texts(spec, encoder, dataset) for encoder in spec.label_encoders]
+    resolved = [stages.resolve_model(spec, model, dataset) for model in spec.models]
+    features = [e for members in stages.passes(spec, resolved) for e in stages.extract_features(spec, members, dataset)]
+    moments = [
+        scoring.accumulate_moments(spec, e, dataset, labels, folds)
+        for e in features
+        for folds in scoring.moments_needed(spec)
+    ]
+    return [scoring.score_key(spec, s, labels) for s in scoring.scorings(spec, features, moments, {})]
+
+
+def test_a_score_is_known_again_whatever_else_is_asked_for_and_however_its_settings_are_written(settings):
+    (alone,) = keys(settings, estimators=["emms"])
+    beside, _ = keys(settings, estimators=["emms", "emms-cv"])
+    (written,) = keys(settings, estimators=[{"name": "emms", "solver": "exact", "tolerance": "1e-8"}])
+    assert alone == beside == written
+    (other,) = keys(settings, estimators=[{"name": "emms", "solver": "released"}])
+    assert other != alone
+
+
+def test_what_is_random_depends_on_the_seed_of_the_run(settings):
+    random = ["emms-decoded", "emms-cv", "linear-probe"]
+    for one, other in zip(keys(settings, estimators=random), keys(settings, estimators=random, seed=1), strict=True):
+        assert one != other
+    fixed = [{"name": name, "seed": 3} for name in ("emms-decoded", "linear-probe")] + ["emms", "logme"]
+    assert keys(settings, estimators=fixed) == keys(settings, estimators=fixed, seed=1)
 
 
 def test_samples_of_a_label_are_dealt_evenly_and_by_seed():

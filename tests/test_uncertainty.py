@@ -45,6 +45,11 @@ def test_chances_are_those_of_a_normal_difference():
     assert found.best[1] == pytest.approx(expected, abs=0.02)
 
 
+def test_equal_candidates_have_equal_chances():
+    found = uncertainty(np.array([1.0, 1, 1, 1, 1, 0.2]), np.tile([1.0, 1, 1, 1, 1, 0.2], (5, 1)), seed=0)
+    assert found.best.tolist() == pytest.approx([0.6] * 5 + [0])
+
+
 def test_few_candidates_are_all_among_the_best_and_the_seed_decides_the_draws():
     folds = np.random.default_rng(0).normal(size=(5, 4))
     assert uncertainty(folds.mean(axis=0)[:2], folds[:, :2], seed=0).best.tolist() == [1, 1]

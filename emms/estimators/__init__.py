@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
@@ -49,6 +50,21 @@ def make_estimator(name: str, **settings: Any) -> Estimator:
 
     Raises EstimatorError when the name, a setting or its value is unknown.
     """
+    return ESTIMATORS.get(name)(**_checked(name, settings))
+
+
+def all_settings(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return every setting of an estimator: those given, the run's seed if it takes one, else the defaults.
+
+    Raises EstimatorError as `make_estimator` does.
+    """
+    parameters = inspect.signature(ESTIMATORS.get(name)).parameters.items()
+    defaults = {setting: p.default for setting, p in parameters if p.default is not p.empty}
+    return defaults | ({"seed": seed} if "seed" in defaults else {}) | _checked(name, settings)
+
+
+def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as the estimator's constructor has them."""
     estimator = ESTIMATORS.get(name)
     known, types = inspect.signature(estimator).parameters, _types(estimator)
     for setting in settings:
@@ -57,7 +73,7 @@ def make_estimator(name: str, **settings: Any) -> Estimator:
                 f"estimator '{name}' has no setting '{setting}'{did_you_mean(setting, known)} "
                 f"(settings: {', '.join(known) or 'none'})"
             )
-    return estimator(**{k: _of_type(name, k, value, types.get(k, Any)) for k, value in settings.items()})
+    return {k: _of_type(name, k, value, types.get(k, Any)) for k, value in settings.items()}
 
 
 def _types(estimator: type[Estimator]) -> dict[str, Any]:
@@ -83,4 +99,4 @@ def _of_type(name: str, setting: str, value: Any, wanted: Any) -> Any:
         ) from cause
 
 
-__all__ = ["ESTIMATORS", "Estimator", "MomentEstimator", "UnreliableScoreWarning", "make_estimator"]
+__all__ = ["ESTIMATORS", "Estimator", "MomentEstimator", "UnreliableScoreWarning", "all_settings", "make_estimator"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -40,12 +40,16 @@ class Estimator(ABC):
     version: ClassVar[int] = 1
     """To be raised when the same features get another score, so that scores in a store are not taken for new ones."""
     rewards_width: bool = False
-    """Its score is a residual on the samples it was fitted to, which wide features make small, trained or not."""
+    """Wide features score high by width alone, trained or not: it is fitted to the samples that it scores, or sums over
+    features."""
     cost: ClassVar[str]
     """Work beyond reading the features once, in N, D1, C, D2, K."""
 
     score_: float
     """The score: larger is better."""
+    fold_scores_: np.ndarray | None = None
+    """The score of each fold alone, if it is cross-validated on folds that labels and a seed determine: all candidates
+    then share them, and a run says how sure the ranking is."""
 
     @abstractmethod
     def fit(self, X: Any, labels: Any, /) -> Self:
@@ -106,6 +110,21 @@ class SampleEstimator(Estimator):
     @abstractmethod
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         """Return the score of finite features X (N, D1), float64, and class indices y (N,), each class present."""
+
+
+class BatchEstimator(Estimator):
+    """An estimator of class labels, by their label embeddings, that reads the features again and again, in batches."""
+
+    needs = "label embeddings"
+    reads = "samples"
+
+    @abstractmethod
+    def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray, /) -> Self:
+        """Score features that come in batches (B, D1), in the order of class indices y (N,).
+
+        batches: can be gone through more than once. Z: (C, D2, K), label embeddings of the classes.
+        Raises EstimatorError when they do not determine a score.
+        """
 
 
 class LogitsEstimator(Estimator):

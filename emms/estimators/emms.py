@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import LabelEmbeddingEstimator, UnreliableScoreWarning, moments_of, warn_if_interpolating
+from emms.estimators.settings import checked_choice, checked_count, checked_positive
 from emms.estimators.simplex import descend, minimise, project
 from emms.moments import Moments
 from emms.moments.base import EPSILON
@@ -49,6 +50,7 @@ class EMMS(LabelEmbeddingEstimator):
     summary: ClassVar[str] = "how well the features explain the best mixture of label embeddings"
     paper: ClassVar[str] = "Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "D1^3 / 3 + C D1^2"
+    version = 2
 
     weights_: np.ndarray
     """t, (K,), the weight of each label encoder."""
@@ -60,27 +62,22 @@ class EMMS(LabelEmbeddingEstimator):
     """Iterations taken."""
     moments_: Moments
     """The moments that were fitted."""
-    fold_scores_: np.ndarray
-    """With `validation`: the score of each fold alone."""
 
     def __init__(
         self, solver: Solver = "exact", tolerance: float = 1e-8, max_iter: int = 100_000, validation: int = 0
     ) -> None:
-        if solver not in get_args(Solver):
-            raise EstimatorError(f"estimator 'emms' has no solver '{solver}'; it has: {', '.join(get_args(Solver))}")
-        if not tolerance > 0:
-            raise EstimatorError(f"estimator 'emms': tolerance must be positive, not {tolerance}")
-        if not max_iter >= 1:
-            raise EstimatorError(f"estimator 'emms': max_iter must be at least 1, not {max_iter}")
-        if validation < 0 or validation == 1:
-            raise EstimatorError(f"estimator '{self.name}': validation takes two folds or more, or 0, not {validation}")
+        checked_choice(self.name, "solver", solver, Solver)
+        checked_positive(self.name, "tolerance", tolerance)
+        checked_count(self.name, "max_iter", max_iter)
+        if checked_count(self.name, "validation", validation, least=0) == 1:
+            raise EstimatorError(f"estimator '{self.name}': validation takes two folds or more, or 0, not 1")
         if validation and solver != "exact":
             raise EstimatorError(f"estimator '{self.name}': with validation the solver is 'exact', not '{solver}'")
         self.solver, self.tolerance, self.max_iter, self.validation = solver, tolerance, max_iter, validation
 
     @property
     def rewards_width(self) -> bool:  # type: ignore[override]
-        """Whether the score is a residual on the samples it was fitted to."""
+        """Whether the score is of the samples it was fitted to."""
         return not self.validation
 
     @property
@@ -97,8 +94,11 @@ class EMMS(LabelEmbeddingEstimator):
             return super().fit(X, Z, y)
         X, by_class = X if on_gpu(X) else np.asarray(X), y is not None
         labels = np.asarray(y if by_class else Z)
-        if X.ndim == 0 or labels.ndim == 0 or len(X) != len(labels):
-            raise EstimatorError("features and labels must have one row a sample each")
+        if X.ndim == 0 or labels.ndim == 0 or len(X) != len(labels) or (by_class and labels.ndim > 1):
+            raise EstimatorError(
+                f"features of shape {tuple(X.shape)} and labels of shape {labels.shape} must have one row a sample "
+                f"each, and class labels one number"
+            )
         dealt = deal(labels if by_class else np.arange(len(X)), self.validation, seed=0)
         parts = [dealt == fold for fold in range(self.validation)]
         given = [moments_of(X[p], Z, labels[p]) if by_class else moments_of(X[p], labels[p]) for p in parts]
@@ -211,7 +211,7 @@ class EMMSCV(EMMS):
     cost: ClassVar[str] = "5 (D1^3 / 3 + 4 C D1^2)"
 
     def __init__(self, validation: int = 5) -> None:
-        super().__init__(validation=validation)
+        super().__init__(validation=checked_count(self.name, "validation", validation, least=2))
 
 
 def _without_rounding(objective: float, scale: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import add
 from typing import Any, ClassVar, Self
@@ -9,15 +10,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from emms.errors import EstimatorError
-from emms.estimators.base import Estimator, checked_samples
+from emms.estimators.base import BatchEstimator, checked_samples
 from emms.estimators.samples import row_blocks
 from emms.estimators.settings import checked_count
 from emms.moments import ClassMoments
 from emms.moments.checks import as_numbers
-from emms.moments.folds import deal
+from emms.moments.folds import add_up, deal
 
 
-class EMMSDecoded(Estimator):
+class EMMSDecoded(BatchEstimator):
     """Part of the held-out samples whose predicted label embedding is nearest to that of their own class.
 
     Ridge regression predicts the label embeddings of all K encoders from the features, fold by fold from the moments
@@ -35,13 +36,9 @@ class EMMSDecoded(Estimator):
 
     name: ClassVar[str] = "emms-decoded"
     summary: ClassVar[str] = "part of held-out samples whose label can be read off the predicted label embedding"
-    needs = "label embeddings"
-    reads = "samples"
     paper: ClassVar[str] = "after Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "5 (D1^3 / 3 + 2 C D1^2) + N C D1"
-
-    fold_scores_: np.ndarray
-    """The score of each fold alone, (validation,)."""
+    version = 2
 
     def __init__(self, validation: int = 5, seed: int = 0) -> None:
         self.validation = checked_count(self.name, "validation", validation, least=2)
@@ -54,42 +51,48 @@ class EMMSDecoded(Estimator):
         from 0 to C - 1. Raises EstimatorError for nan, wrong shapes, fewer than two classes, and fewer samples than
         folds.
         """
-        X, Z = as_numbers("features", X, "N", "D1"), as_numbers("label embeddings", Z, "C", "D2", "K")
+        X = as_numbers("features", X, "N", "D1")
         if y is None:
             raise EstimatorError("labels can be read off for classes alone; for labels of each sample use 'emms-cv'")
-        y = np.asarray(y)
         checked_samples(X[:, :1], y)
-        if len(X) < self.validation:
-            raise EstimatorError(f"{len(X)} samples cannot be dealt into {self.validation} folds; use fewer")
+        return self.fit_batches([X[rows] for rows in row_blocks(*X.shape)], Z, np.asarray(y))
+
+    def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray) -> Self:
+        """Score features that come in batches (B, D1), in the order of y (N,); otherwise as `fit`."""
+        Z = as_numbers("label embeddings", Z, "C", "D2", "K")
+        if len(y) < self.validation:
+            raise EstimatorError(f"{len(y)} samples cannot be dealt into {self.validation} folds; use fewer")
         dealt = deal(y, self.validation, self.seed)
-        folds = [
-            ClassMoments(X.shape[1], len(Z)).update(X[dealt == fold], y[dealt == fold])
-            for fold in range(self.validation)
-        ]
-        total = reduce(add, folds)
+        width = next(iter(batches)).shape[1]
+        parts = [ClassMoments(width, len(Z)) for _ in range(self.validation)]
+        add_up(parts, batches, dealt, y)
+        total = reduce(add, parts)
         penalties = total.unit_penalties()
-        right = np.empty(self.validation)
-        for fold, part in enumerate(folds):
-            held_out = np.flatnonzero(dealt == fold)
-            right[fold] = _decoded(total - part, penalties, Z, X, y, held_out)
-        self.fold_scores_ = right / [part.count for part in folds]
-        self.score_ = float(right.sum() / len(X))
+        decoders = [_Decoder(total - part, penalties, Z) for part in parts]
+        right, start = np.zeros(self.validation), 0
+        for batch in batches:
+            here, fold_of = y[start : start + len(batch)], dealt[start : start + len(batch)]
+            for fold, decoder in enumerate(decoders):
+                mine = fold_of == fold
+                right[fold] += np.count_nonzero(decoder(batch[mine]) == here[mine])
+            start += len(batch)
+        self.fold_scores_ = right / [part.count for part in parts]
+        self.score_ = float(right.sum() / len(y))
         return self
 
 
-def _decoded(
-    training: ClassMoments, penalties: np.ndarray, Z: np.ndarray, X: np.ndarray, y: np.ndarray, held_out: np.ndarray
-) -> int:
-    """Return for how many of the held-out samples the nearest label embedding is that of their class."""
-    labels = training.standardised(Z).reshape(len(Z), -1)
-    if labels.shape[1] > len(labels):  # as many columns as classes keep all distances between them
-        labels = np.linalg.qr(labels.T).R.T
-    weights = training.shrunk_space(penalties).solve(training.centred_sums().T @ labels)
-    squares = (labels**2).sum(axis=1)
-    right = 0
-    for rows in row_blocks(len(held_out), X.shape[1] + len(labels)):
-        here = held_out[rows]
-        predicted = (X[here] - training.mean) @ weights
+class _Decoder:
+    """Reads classes off features, by a ridge regression of label embeddings (C, D2, K) on training samples."""
+
+    def __init__(self, training: ClassMoments, penalties: np.ndarray, Z: np.ndarray) -> None:
+        labels = training.standardised(Z).reshape(len(Z), -1)
+        if labels.shape[1] > len(labels):  # as many columns as classes keep all distances between them
+            labels = np.linalg.qr(labels.T).R.T
+        self._labels, self._squares, self._mean = labels, (labels**2).sum(axis=1), training.mean
+        self._weights = training.shrunk_space(penalties).solve(training.centred_sums().T @ labels)
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Return the class (B,) whose label embedding lies nearest to the one that features X (B, D1) predict."""
+        predicted = (X - self._mean) @ self._weights
         # |p - z|^2 without |p|^2, which all classes share.
-        right += int((np.argmin(squares - 2 * predicted @ labels.T, axis=1) == y[here]).sum())
-    return right
+        return np.argmin(self._squares - 2 * predicted @ self._labels.T, axis=1)

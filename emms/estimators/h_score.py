@@ -9,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from emms.errors import EstimatorError
 from emms.estimators.base import ClassMomentEstimator, SampleEstimator, checked_classes, warn_if_interpolating
-from emms.estimators.samples import class_means, in_row_space, varying
+from emms.estimators.samples import bounded, class_means, in_row_space, varying
 from emms.moments import Moments
 
 _ROUNDING = 1e-12  # of sums of squares of covariances whose trace is 1
@@ -68,7 +68,7 @@ class RegularisedHScore(SampleEstimator):
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         n_features = X.shape[1]
-        X = in_row_space(varying(X))
+        X = bounded(in_row_space(varying(X)))
         X /= np.sqrt(np.vdot(X, X) / len(X))  # so that the trace is 1, whatever the scale
         covariance = X.T @ X
         covariance /= len(X)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self, get_args
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import ClassMomentEstimator, LabelEmbeddingEstimator, checked_classes
+from emms.estimators.settings import checked_choice
 from emms.moments import Moments
 
 Formula = Literal["evidence", "released"]
@@ -86,7 +87,7 @@ class LogME(ClassMomentEstimator):
     """The evidence of each class that has samples."""
 
     def __init__(self, formula: Formula = "evidence") -> None:
-        self.formula = _checked(self.name, formula)
+        self.formula = checked_choice(self.name, "formula", formula, Formula)
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from class moments; label embeddings make no difference.
@@ -116,7 +117,7 @@ class LogMEFLabel(LabelEmbeddingEstimator):
     """The score of each label encoder alone, (K,)."""
 
     def __init__(self, formula: Formula = "evidence") -> None:
-        self.formula = _checked(self.name, formula)
+        self.formula = checked_choice(self.name, "formula", formula, Formula)
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from moments; label_embeddings (C, D2, K), one a class, or None if the moments hold them.
@@ -131,9 +132,3 @@ class LogMEFLabel(LabelEmbeddingEstimator):
         )
         self.score_ = float(self.scores_.mean())
         return self
-
-
-def _checked(name: str, formula: str) -> Formula:
-    if formula not in get_args(Formula):
-        raise EstimatorError(f"estimator '{name}' has no formula '{formula}'; it has: {', '.join(get_args(Formula))}")
-    return formula  # type: ignore[return-value]

@@ -29,9 +29,9 @@ class NLEEP(SampleEstimator):
     covariance: `diag` or `full`, of each component. `full` is the released implementations' way; it has more
     parameters than there are numbers in X as soon as a component has fewer samples than principal components, and
     takes time and memory quadratic in these. `diag` is along the principal axes.
-    seed: of the mixture's start. With one seed, neither the order of the samples nor the names of the classes change
-    the score; another seed does, somewhat. Nor does the scale of X: the principal components are divided by the
-    largest standard deviation among them. Expectation maximisation ends after 100 rounds at the latest.
+    seed: of the mixture's start (modulo 2^32). With one seed, neither the order of the samples nor the names of
+    the classes change the score; another seed does, somewhat. Nor does the scale of X: the principal components are
+    divided by the largest standard deviation among them. Expectation maximisation ends after 100 rounds at the latest.
 
     Li, Jia, Sang, Zhu, Green, Wang, Gong: Ranking Neural Checkpoints, CVPR 2021.
     """
@@ -71,7 +71,7 @@ class NLEEP(SampleEstimator):
         return scores / scores[:, 0].std()
 
     def _posteriors(self, scores: np.ndarray, components: int) -> np.ndarray:
-        mixture = GaussianMixture(components, covariance_type=self.covariance, random_state=self.seed)
+        mixture = GaussianMixture(components, covariance_type=self.covariance, random_state=self.seed % 2**32)
         with warnings.catch_warnings():
             # Neither too few rounds nor fewer distinct samples than components spoils the score.
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -28,6 +28,7 @@ class OccamINT(SampleEstimator):
     """
 
     name: ClassVar[str] = "occam-int"
+    rewards_width = True
     summary: ClassVar[str] = "mean distance between samples of different classes"
     paper: ClassVar[str] = "Singh et al., 2025, arXiv 2502.06925"
     cost: ClassVar[str] = "N^2 D1"

@@ -23,8 +23,9 @@ class PACTranGauss(SampleEstimator):
     For features X (N, D1), centred, and labels y (N,), L* is the least regularised cross entropy of a linear softmax
     classifier,
         L* = min_{w, b} mean_n -log p(y_n | x_n; w, b) + |w|^2 / (2 r N),
-    kept as `optimum_`. With h_n = sum_c p(c | x_n) (1 - p(c | x_n)) there, so that the trace of the Hessian of N L*
-    is T = sum_n (1 + |x_n|^2) h_n + C D1 / (r N), the score is
+    kept as `optimum_`. With h_n = sum_c p(c | x_n) (1 - p(c | x_n)) there, and the curvature
+    T = sum_n (1 + |x_n|^2) h_n + C D1 / (r N), where like the authors' code the penalty is not scaled by N as the sum
+    over samples is, the score is
         -(L* + s C / (2 r N) log(T r N / (C D1))).
     The authors' value is minus this, and smaller is better there. They stop L-BFGS after 100 iterations from a random
     start; here the one minimum of the convex loss is found, so nothing is random.
@@ -38,6 +39,7 @@ class PACTranGauss(SampleEstimator):
     """
 
     name: ClassVar[str] = "pactran-gauss"
+    rewards_width = True
     summary: ClassVar[str] = "bound on the loss of a linear classifier of the features, Gaussian prior"
     paper: ClassVar[str] = "Ding et al., ECCV 2022, arXiv 2203.05126"
     cost: ClassVar[str] = "2 N D1^2 + 9 D1^3 + 400 N C D1"

@@ -31,6 +31,7 @@ class TransRate(SampleEstimator):
     """
 
     name: ClassVar[str] = "transrate"
+    rewards_width = True
     summary: ClassVar[str] = "how much shorter the features' code is when the class is known"
     paper: ClassVar[str] = "Huang et al., ICML 2022, arXiv 2106.09362"
     cost: ClassVar[str] = "N D1^2 + D1^3 / 3 + sum_c min(n_c, D1)^2 max(n_c, D1)"

@@ -49,7 +49,7 @@ class TimmForward(Forward):
         where = f"module '{view.layer}' of model '{self._name}'" if view.layer else f"model '{self._name}'"
         if view.pool == "logits":
             if not getattr(self._module, "num_classes", 0):  # a checkpoint without a head
-                raise ModelError(f"{where} has no classifier, so it has no logits; use the features before it")
+                raise ModelError(f"{where} has no classifier, so it has no logits")
             return self._module.forward_head(last)
         if view.layer is None and view.pool == "auto":
             return self._module.forward_head(last, pre_logits=True).flatten(1)

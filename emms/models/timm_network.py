@@ -52,7 +52,7 @@ class TimmNetwork(Candidate):
             raise ModelError(f"model '{self.spec.id}' has no class token to pool by; use `pool: mean`")
         if self.spec.pool == "logits" and (layer is not None or not known.classes):
             stops = f"stops at '{layer}', before its classifier" if layer else "has no classifier"
-            raise ModelError(f"model '{self.spec.id}' {stops}, so it has no logits; use the features before it")
+            raise ModelError(f"model '{self.spec.id}' {stops}, so it has no logits")
         if self.spec.checkpoint:
             self._build()
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from scipy.linalg.blas import dsymm, dsyrk
 
 from emms.errors import EstimatorError
-from emms.moments.projection import ColumnSpace
+from emms.moments.projection import ColumnSpace, varies
 
 EPSILON = 1e-8
 """Added to a standard deviation before dividing by it, so that a constant column becomes zero."""
@@ -66,7 +66,7 @@ class Moments(ABC):
 
     @cached_property
     def space(self) -> ColumnSpace:
-        """The space that the centred feature columns span; computed once, shared by estimators.
+        """The space that the centred feature columns span; computed once.
 
         Raises EstimatorError when the features are too large for float64 sums of squares.
         """
@@ -82,7 +82,7 @@ class Moments(ABC):
 
     @cached_property
     def eigen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Eigenvalues (D1,), ascending, and eigenvectors (D1, D1) of the uncentred X'X; shared by estimators.
+        """Eigenvalues (D1,), ascending, and eigenvectors (D1, D1) of the uncentred X'X; computed once.
 
         Raises EstimatorError when the features are too large for float64 sums of squares.
         """
@@ -96,7 +96,8 @@ class Moments(ABC):
         folds, take the units of all samples: a feature that is all but constant outside the held-out fold would
         otherwise be blown up in it.
         """
-        return np.count_nonzero(self.std) * self.std**2
+        varying = varies(np.diag(self._scatter), self.mean, self.count)
+        return np.count_nonzero(varying) * self.std**2
 
     @property
     def std(self) -> np.ndarray:

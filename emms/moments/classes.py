@@ -11,7 +11,7 @@ from emms.errors import EstimatorError
 from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
 from emms.moments.checks import as_numbers, check_finite
 from emms.moments.projection import ColumnSpace
-from emms.moments.tensors import on_gpu, sums
+from emms.moments.tensors import by_rows, on_gpu, sums
 
 
 class ClassMoments(Moments):
@@ -42,6 +42,8 @@ class ClassMoments(Moments):
         """
         y = self._checked_classes(y)
         if on_gpu(X):
+            if by_rows(self.update, X, y):
+                return self
             part = type(self)(X.shape[-1], self.n_classes)
             part.mean, part._scatter, cross = sums(X, np.eye(self.n_classes)[y])
             part.count, part.class_sums = len(y), cross.T

@@ -26,7 +26,7 @@ class ColumnSpace:
     def __init__(self, scatter: np.ndarray, mean: np.ndarray, count: int, penalties: np.ndarray | None = None) -> None:
         squares = np.diag(scatter)
         self._n_features = len(mean)
-        varying = np.flatnonzero(squares > count * (CONSTANT * mean) ** 2)
+        varying = np.flatnonzero(varies(squares, mean, count))
         self._scale = 1 / np.sqrt(squares[varying])
         correlations = scatter if len(varying) == len(mean) else scatter[np.ix_(varying, varying)]
         correlations = correlations * self._scale
@@ -54,6 +54,11 @@ class ColumnSpace:
         if self.rank:
             solution[self.columns] = dtrsm(1.0, self._factor, self.half(cross)) * self._scale[:, None]
         return solution
+
+
+def varies(squares: np.ndarray, mean: np.ndarray, count: int) -> np.ndarray:
+    """Say of each feature whether it is more than a constant, (D1,); squares: sums of squares about the mean (D1,)."""
+    return squares > count * (CONSTANT * mean) ** 2
 
 
 def _factorise(correlations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from emms.errors import EstimatorError
 from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
 from emms.moments.checks import as_numbers, check_finite
 from emms.moments.projection import ColumnSpace
-from emms.moments.tensors import on_gpu, sums
+from emms.moments.tensors import by_rows, on_gpu, sums
 
 
 class TargetMoments(Moments):
@@ -39,6 +39,8 @@ class TargetMoments(Moments):
         K, D2 = self.target_mean.shape
         Z = as_numbers("label embeddings", Z, "samples", D2, K)
         if on_gpu(X):
+            if by_rows(self.update, X, Z):
+                return self
             part = type(self)(X.shape[-1], D2, K)
             if not np.isfinite(Z).all():
                 raise EstimatorError("label embeddings hold nan or infinity; use another label encoder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,19 @@ from emms.errors import EstimatorError
 def on_gpu(X: Any) -> bool:
     """Say whether X is a tensor on a CUDA device; others are taken in as arrays (Apple's GPUs have no float64)."""
     return getattr(getattr(X, "device", None), "type", "cpu") == "cuda"
+
+
+GPU_ROWS = 8_192
+"""Samples that are summed up at a time: float64 copies of all of them may not fit beside the features."""
+
+
+def by_rows(update: Callable[[Any, np.ndarray], object], X: Any, labels: np.ndarray) -> bool:
+    """Update by GPU_ROWS samples at a time and say so, if there are more; labels: one row a sample."""
+    if len(X) <= GPU_ROWS or len(X) != len(labels):
+        return False
+    for start in range(0, len(X), GPU_ROWS):
+        update(X[start : start + GPU_ROWS], labels[start : start + GPU_ROWS])
+    return True
 
 
 def sums(X: Any, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -203,8 +203,8 @@ def test_moments_of_a_store_are_all_it_needs():
     ("settings", "message"),
     [
         ({"solver": "fast"}, "no solver 'fast'; it has: exact, alternating, released"),
-        ({"tolerance": 0}, "tolerance must be positive, not 0"),
-        ({"max_iter": 0}, "max_iter must be at least 1, not 0"),
+        ({"tolerance": 0}, "tolerance must be a number above 0, not 0"),
+        ({"max_iter": 0}, "max_iter must be a whole number from 1 on, not 0"),
     ],
 )
 def test_wrong_settings_are_named(settings, message):

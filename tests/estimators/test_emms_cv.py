@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from emms.errors import EstimatorError
 from emms.estimators import make_estimator
 from emms.estimators.emms import EMMS, EMMSCV
+from emms.estimators.emms_decoded import EMMSDecoded
 from emms.moments import ClassMoments, TargetMoments
 from emms.moments.folds import deal
 
@@ -129,3 +130,20 @@ def test_what_cannot_be_cross_validated_is_refused():
     with pytest.raises(EstimatorError, match="sum up moments by fold"):
         EMMSCV().partial_fit(X, Z, y)
     assert make_estimator("emms-cv", validation=10).folds == 10
+
+
+def test_columns_that_jitter_by_rounding_change_nothing():
+    rng = np.random.default_rng(0)
+    y, Z = np.arange(200) % 4, rng.standard_normal((4, 6, 2))
+    X = (rng.standard_normal((4, 10))[y] + 0.5 * rng.standard_normal((200, 10))).astype(np.float32)
+    jitter = np.float32(0.3) * (1 + np.finfo(np.float32).eps * rng.integers(0, 2, (200, 500), dtype=np.int8))
+    padded = np.hstack([X, jitter.astype(np.float32)])
+    for estimator in (EMMSCV, EMMSDecoded):
+        assert estimator().fit(padded, Z, y).score_ == pytest.approx(estimator().fit(X, Z, y).score_, rel=1e-6)
+
+
+def test_class_labels_of_two_dimensions_and_no_folds_are_refused():
+    with pytest.raises(EstimatorError, match="class labels one number"):
+        EMMS(validation=5).fit(np.ones((10, 2)), np.ones((2, 3, 1)), np.zeros((10, 1), dtype=int))
+    with pytest.raises(EstimatorError, match="validation must be a whole number from 2 on, not 0"):
+        EMMSCV(validation=0)
