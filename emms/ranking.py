@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ from emms.references import Extracted, Outcome, Scored
 from emms.run_record import describe_run
 from emms.scoring import scorer_of
 from emms.spec import Spec
-from emms.uncertainty import uncertainty
+from emms.tables import fitting
+from emms.uncertainty import BEST, uncertainty
 
 SAMPLES_PER_FEATURE = 5
 """Below this ratio N / D1 a run warns: random features would explain more than a fifth of random labels."""
 
-_OTHER_COLUMNS, _SCORE_COLUMN = 80, 10
-"""Room in a terminal for all columns but the scores of further estimators, with names folded; and for each of these."""
+FACTS = ("features", "M params", "img/s")
+"""Columns of the table that say what a candidate costs."""
 
 SCORES = pl.Schema(
     {
@@ -96,37 +98,47 @@ class Ranking:
     def table(self, width: int = 120) -> Table:
         """Return the ranking as a table for a terminal of so many columns.
 
-        Where it is narrow names fold, and estimators after the first are left to scores.parquet; numbers stay whole.
+        Where it is narrow names fold, and columns are left to the files; those that stay are whole.
         """
-        # The first one may lack a score of the first candidate.
-        names = pl.concat([self.frame["estimator"], self.scores["estimator"]]).unique(maintain_order=True).to_list()
-        shown = names[: 1 + max(0, width - _OTHER_COLUMNS) // _SCORE_COLUMN]
+        # The estimator that orders may lack a score of the first candidate.
+        first, *others = pl.concat([self.frame["estimator"], self.scores["estimator"]]).unique(maintain_order=True)
         sure = self.frame["low"].null_count() < len(self.frame)
-        hidden = f"scores.parquet has also: {', '.join(names[len(shown) :])}" if len(shown) < len(names) else None
-        table = Table(
-            box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), caption=hidden, caption_justify="left"
-        )
-        table.add_column("rank", justify="right", no_wrap=True)
-        table.add_column("model", overflow="fold", min_width=16)
-        for heading in (*shown, *(["best 3"] if sure else []), "features", "M params", "img/s"):
-            table.add_column(heading, justify="right", no_wrap=True)
         scores = {(row["model"], row["estimator"]): row["score"] for row in self.scores.iter_rows(named=True)}
         tied = set(self.frame["rank"].filter(self.frame["rank"].is_duplicated()))
-        for row in self.frame.iter_rows(named=True):
-            cells = [_number(scores.get((row["model"], name))) for name in shown]
-            if sure:
-                cells[0] += f" ± {(row['high'] - row['low']) / 2:.4f}"
-                cells.append(f"{row['best_3']:.0%}")
-            table.add_row(
-                f"{row['rank']}{'=' if row['rank'] in tied else ' '}",
-                Text(row["model"]),
-                *cells,
-                f"{row['features']:,}",
-                f"{row['parameters_m']:.1f}",
-                f"{row['images_per_second']:.0f}",
-                style=None if row["trained"] else "dim",
+
+        def cell(row: dict[str, Any], column: str) -> str:
+            match column:
+                case "best 3":
+                    return f"{row['best_3']:.0%}"
+                case "features":
+                    return f"{row['features']:,}"
+                case "M params":
+                    return f"{row['parameters_m']:.1f}"
+                case "img/s":
+                    return f"{row['images_per_second']:.0f}"
+            half = f" ± {(row['high'] - row['low']) / 2:.4f}" if column == first and sure else ""
+            return _number(scores.get((row["model"], column))) + half
+
+        def build(optional: Sequence[str]) -> Table:
+            shown = [name for name in (first, *others, "best 3", *FACTS) if name == first or name in optional]
+            hidden = [name for name in others if name not in optional]
+            caption = f"scores.parquet has also: {', '.join(hidden)}" if hidden else None
+            table = Table(
+                box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), caption=caption, caption_justify="left"
             )
-        return table
+            table.add_column("rank", justify="right", no_wrap=True)
+            table.add_column("model", overflow="fold", min_width=16)
+            for heading in shown:
+                table.add_column(heading, justify="right", no_wrap=True)
+            for row in self.frame.iter_rows(named=True):
+                place = f"{row['rank']}{'=' if row['rank'] in tied else ' '}"
+                style = None if row["trained"] else "dim"
+                table.add_row(place, Text(row["model"]), *(cell(row, name) for name in shown), style=style)
+            return table
+
+        # Among three candidates or fewer, all are among the best three.
+        chances = ["best 3"] if sure and len(self.frame) > BEST else []
+        return fitting(build, [*chances, *FACTS, *others], width)
 
     def write(self, folder: Path) -> None:
         """Write ranking.csv, scores.parquet, run.json and, where truth was given, evaluation.csv.

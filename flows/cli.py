@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from contextvars import copy_context
 from importlib.metadata import version
 from pathlib import Path
@@ -143,12 +144,7 @@ def evaluate(
         except OSError as cause:  # polars' own has no number and so no text
             reason = "it is a folder" if output.is_dir() else cause.strerror or cause
             raise EMMSError(f"'{output}' cannot be written: {reason}; name another file") from cause
-    shown = Table(header_style="bold")
-    for name in table.columns:
-        shown.add_column(name, justify="right" if table[name].dtype.is_numeric() else "left", overflow="fold")
-    for row in table.iter_rows():
-        shown.add_row(*("" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
-    out.print(shown)
+    _show_evaluation(table)
 
 
 @app.command()
@@ -198,6 +194,30 @@ def estimators() -> None:
         "K label embeddings of D2 dimensions.",
         highlight=False,
     )
+
+
+def _show_evaluation(table: Any) -> None:
+    """Show an evaluation: as many metrics as there is room for, and below them the models that were left out."""
+    from emms.evaluation import METRICS
+    from emms.tables import fitting
+
+    def build(metrics: Sequence[str]) -> Table:
+        shown = Table(header_style="bold")
+        for name in ("dataset", "estimator"):
+            shown.add_column(name, overflow="fold", min_width=9)
+        for name in ("models", *metrics):
+            shown.add_column(name.replace("_", " "), justify="right")
+        for row in table.iter_rows(named=True):
+            values = ["" if row[name] is None else f"{row[name]:.3f}" for name in metrics]
+            shown.add_row(Text(row["dataset"] or ""), Text(row["estimator"] or ""), str(row["n_models"]), *values)
+        if hidden := list(METRICS)[len(metrics) :]:
+            shown.caption = f"with --output also: {', '.join(hidden)}"
+        return shown
+
+    out.print(fitting(build, list(METRICS), out.width))
+    for column in ("not_in_truth", "not_in_scores", "without_score"):
+        for names in table[column].drop_nulls().unique(maintain_order=True):
+            out.print(f"left out, {column.replace('_', ' ')}: {names}", markup=False, highlight=False)
 
 
 def _show_plan(spec: Any) -> None:

@@ -208,11 +208,11 @@ def test_features_too_large_to_square_are_refused():
         (np.zeros((3, D1)), [0, 0], "3 rows of features, but 2"),
         (np.zeros((3, D1)), [0, 1, C], r"0 … 3, not in 0 … 4"),
         (np.zeros((3, D1)), [-1, 0, 0], "not in -1"),
-        (np.zeros((3, D1)), [0.0, 1.0, 2.0], "must be integers, not float64"),
+        (np.zeros((3, D1)), [0.0, 1.0, 2.0], r"must be integers of shape \(N,\), not float64"),
         (
             np.zeros((3, D1)),
             [[0, 0, 0]],
-            r"class labels must be numbers of shape \(samples\), not int64 of shape \(1, 3\)",
+            r"class labels must be integers of shape \(N,\), not int64 of shape \(1, 3\)",
         ),
         ([[1, 2], [3]], [0, 0], "features cannot be made an array"),
     ],
@@ -249,3 +249,21 @@ def test_more_than_there_is_cannot_be_taken_out():
     part = ClassMoments(D1, C).update(*class_samples(0))
     with pytest.raises(EstimatorError, match="50 samples cannot be taken out of those of 0"):
         ClassMoments(D1, C) - part
+
+
+def test_what_was_never_added_cannot_be_taken_out():
+    rng = np.random.default_rng(0)
+    total = ClassMoments(3, 2).update(rng.standard_normal((20, 3)), np.arange(20) % 2)
+    with pytest.raises(EstimatorError, match="these samples were not"):
+        total - ClassMoments(3, 2).update(rng.standard_normal((12, 3)), np.zeros(12, dtype=int))
+    with pytest.raises(EstimatorError, match="these samples were not"):
+        total - ClassMoments(3, 2).update(100 * rng.standard_normal((12, 3)), np.arange(12) % 2)
+    with pytest.raises(EstimatorError, match="not with NoneType"):
+        total + None
+
+
+def test_tables_that_are_no_moments_are_refused():
+    table = ClassMoments(3, 2).update(np.eye(3), np.array([0, 1, 1])).to_table()
+    for other in (table.slice(1), table.drop_columns(["mean"]), table.replace_schema_metadata({"moments": "{"})):
+        with pytest.raises(EstimatorError, match="holds no class moments"):
+            ClassMoments.from_table(other)

@@ -104,7 +104,7 @@ class SampleEstimator(Estimator):
 
         Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
         """
-        self.score_ = float(self._score(*checked_samples(X, y)))
+        self.score_ = finite(self.name, self._score(*checked_samples(X, y)))
         return self
 
     @abstractmethod
@@ -138,7 +138,7 @@ class LogitsEstimator(Estimator):
 
         Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
         """
-        self.score_ = float(self._score(*checked_samples(logits, y, "logits")))
+        self.score_ = finite(self.name, self._score(*checked_samples(logits, y, "logits", "S")))
         return self
 
     @abstractmethod
@@ -162,14 +162,14 @@ class LabelEmbeddingEstimator(MomentEstimator):
         return self.fit_moments(*moments_of(X, Z, y))
 
 
-def checked_samples(X: Any, y: Any, what: str = "features") -> tuple[np.ndarray, np.ndarray, int]:
+def checked_samples(X: Any, y: Any, what: str = "features", width: str = "D1") -> tuple[np.ndarray, np.ndarray, int]:
     """Return features (N, D1) in float64, class indices (N,) and C; classes are numbered as their names sort.
 
-    what: what X is called in errors.
+    what, width: what X and its second dimension are called in errors.
 
     Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
     """
-    X, y = as_numbers(what, X, "N", "D1"), np.asarray(y)
+    X, y = as_numbers(what, X, "N", width), np.asarray(y)
     if y.ndim != 1 or y.dtype.kind not in "iubU":
         raise EstimatorError(
             f"class labels must be integers or names of shape (N,), not {y.dtype} of shape {y.shape}; "
@@ -212,6 +212,27 @@ def moments_of(X: Any, Z: Any, y: Any = None) -> tuple[Moments, np.ndarray | Non
     if y is not None:
         return ClassMoments(X.shape[1], len(Z)).update(X, y), Z
     return TargetMoments(X.shape[1], *Z.shape[1:]).update(X, Z), None
+
+
+def check_labels_vary(squares: np.ndarray, scale: float) -> None:
+    """Raise EstimatorError when the labels of an encoder hardly vary over the samples, and so are explained by nothing.
+
+    squares: of each encoder's standardised label embeddings, (K,), which are `scale` where all columns vary.
+    """
+    for k in np.flatnonzero(~(squares > 0.01 * scale)):
+        raise EstimatorError(
+            f"the label embeddings of encoder number {k + 1} of {len(squares)} hardly vary over the samples, or are "
+            f"too small or too large for float64; leave the encoder out, or scale what it gives"
+        )
+
+
+def finite(name: str, score: float) -> float:
+    """Return a score. Raises EstimatorError when it is none."""
+    if not np.isfinite(score):
+        raise EstimatorError(
+            f"estimator '{name}' gives {score}; the features may be constant, or too small or too large for float64"
+        )
+    return float(score)
 
 
 def warn_if_interpolating(moments: Moments) -> None:

@@ -11,11 +11,19 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from emms.errors import EstimatorError
-from emms.estimators.base import LabelEmbeddingEstimator, UnreliableScoreWarning, moments_of, warn_if_interpolating
+from emms.estimators.base import (
+    LabelEmbeddingEstimator,
+    UnreliableScoreWarning,
+    check_labels_vary,
+    finite,
+    moments_of,
+    warn_if_interpolating,
+)
 from emms.estimators.settings import checked_choice, checked_count, checked_positive
 from emms.estimators.simplex import descend, minimise, project
 from emms.moments import Moments
 from emms.moments.base import EPSILON
+from emms.moments.checks import as_class_indices, as_numbers
 from emms.moments.folds import deal
 from emms.moments.tensors import on_gpu
 
@@ -92,13 +100,10 @@ class EMMS(LabelEmbeddingEstimator):
         """
         if not self.validation:
             return super().fit(X, Z, y)
-        X, by_class = X if on_gpu(X) else np.asarray(X), y is not None
-        labels = np.asarray(y if by_class else Z)
-        if X.ndim == 0 or labels.ndim == 0 or len(X) != len(labels) or (by_class and labels.ndim > 1):
-            raise EstimatorError(
-                f"features of shape {tuple(X.shape)} and labels of shape {labels.shape} must have one row a sample "
-                f"each, and class labels one number"
-            )
+        X, by_class = X if on_gpu(X) else as_numbers("features", X, "N", "D1"), y is not None
+        labels = as_class_indices(y) if by_class else as_numbers("label embeddings", Z, "N", "D2", "K")
+        if len(X) != len(labels):
+            raise EstimatorError(f"{len(X)} rows of features, but {len(labels)} of labels; there must be one a sample")
         dealt = deal(labels if by_class else np.arange(len(X)), self.validation, seed=0)
         parts = [dealt == fold for fold in range(self.validation)]
         given = [moments_of(X[p], Z, labels[p]) if by_class else moments_of(X[p], labels[p]) for p in parts]
@@ -122,11 +127,14 @@ class EMMS(LabelEmbeddingEstimator):
         Warns with UnreliableScoreWarning when N <= D1 + 1, or when `max_iter` iterations were too few.
         Raises EstimatorError for fewer than two samples.
         """
+        if self.validation:
+            raise EstimatorError("with validation, EMMS needs the moments of each fold; call fit_folds, or fit")
         if moments.count < 2:
             raise EstimatorError(f"EMMS needs two samples or more, not {moments.count}")
         warn_if_interpolating(moments)
         products = moments.label_products(label_embeddings)
         Q, R, scale = products.total, products.explained, moments.count * products.columns
+        check_labels_vary(np.diag(Q), scale)
         self.moments_, self._label_embeddings = moments, label_embeddings
         if self.solver == "released":
             self._solve_released(Q, R)
@@ -149,6 +157,8 @@ class EMMS(LabelEmbeddingEstimator):
 
         Raises EstimatorError when a fold is empty, or when its labels do not vary.
         """
+        if not self.validation:
+            raise EstimatorError("without validation, EMMS takes the sum of all moments; call fit_moments")
         if len(folds) < 2 or min(fold.count for fold in folds) < 1:
             counts = ", ".join(str(fold.count) for fold in folds)
             raise EstimatorError(f"cross-validation needs two folds or more with samples in each, not {counts}")
@@ -159,6 +169,7 @@ class EMMS(LabelEmbeddingEstimator):
             training = total - fold
             space = training.shrunk_space(penalties)
             products = training.label_products(label_embeddings, space)
+            check_labels_vary(np.diag(products.total), training.count * products.columns)
             t = minimise(products.total - products.explained)
             held_out.append(training.held_out(space, fold, t, label_embeddings))
             weights.append(t)
@@ -169,7 +180,7 @@ class EMMS(LabelEmbeddingEstimator):
         self.weights_ = self._network_weights = np.mean(weights, axis=0)
         self.objective_, self.objectives_ = float(left.sum()), left
         self.fold_scores_ = 1 - left / whole
-        self.score_ = float(1 - left.sum() / whole.sum())
+        self.score_ = finite(self.name, 1 - left.sum() / whole.sum())
         return self
 
     @property

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from emms.errors import EstimatorError
-from emms.estimators.base import BatchEstimator, checked_samples
+from emms.estimators.base import BatchEstimator, check_labels_vary, checked_samples
 from emms.estimators.samples import row_blocks
 from emms.estimators.settings import checked_count
 from emms.moments import ClassMoments
-from emms.moments.checks import as_numbers
+from emms.moments.checks import as_class_indices, as_numbers
 from emms.moments.folds import add_up, deal
 
 
@@ -54,19 +54,25 @@ class EMMSDecoded(BatchEstimator):
         X = as_numbers("features", X, "N", "D1")
         if y is None:
             raise EstimatorError("labels can be read off for classes alone; for labels of each sample use 'emms-cv'")
+        y = as_class_indices(y)
         checked_samples(X[:, :1], y)
-        return self.fit_batches([X[rows] for rows in row_blocks(*X.shape)], Z, np.asarray(y))
+        return self.fit_batches([X[rows] for rows in row_blocks(*X.shape)], Z, y)
 
     def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray) -> Self:
         """Score features that come in batches (B, D1), in the order of y (N,); otherwise as `fit`."""
         Z = as_numbers("label embeddings", Z, "C", "D2", "K")
         if len(y) < self.validation:
-            raise EstimatorError(f"{len(y)} samples cannot be dealt into {self.validation} folds; use fewer")
+            raise EstimatorError(
+                f"{len(y)} samples cannot be dealt into {self.validation} folds; use more samples, or lower the "
+                f"setting 'validation' of estimator '{self.name}'"
+            )
         dealt = deal(y, self.validation, self.seed)
         width = next(iter(batches)).shape[1]
         parts = [ClassMoments(width, len(Z)) for _ in range(self.validation)]
         add_up(parts, batches, dealt, y)
         total = reduce(add, parts)
+        E = total.standardised(Z)
+        check_labels_vary(np.einsum("c,cdk,cdk->k", total.class_counts, E, E), total.count * Z.shape[1])
         penalties = total.unit_penalties()
         decoders = [_Decoder(total - part, penalties, Z) for part in parts]
         right, start = np.zeros(self.validation), 0

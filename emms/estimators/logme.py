@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 
 from emms.errors import EstimatorError
-from emms.estimators.base import ClassMomentEstimator, LabelEmbeddingEstimator, checked_classes
+from emms.estimators.base import ClassMomentEstimator, LabelEmbeddingEstimator, checked_classes, finite
 from emms.estimators.settings import checked_choice
 from emms.moments import Moments
 
@@ -96,7 +96,7 @@ class LogME(ClassMomentEstimator):
         """
         counts, sums = checked_classes(self, moments)
         self.scores_ = evidence(moments, moments.eigen[1].T @ sums.T, counts, self.formula)
-        self.score_ = float(self.scores_.mean())
+        self.score_ = finite(self.name, self.scores_.mean())
         return self
 
 
@@ -130,5 +130,5 @@ class LogMEFLabel(LabelEmbeddingEstimator):
         self.scores_ = np.array(
             [evidence(moments, projected[:, :, k], squares[:, k], self.formula).mean() for k in range(squares.shape[1])]
         )
-        self.score_ = float(self.scores_.mean())
+        self.score_ = finite(self.name, self.scores_.mean())
         return self

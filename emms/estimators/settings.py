@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
+from numbers import Integral, Real
 from typing import Any, get_args
 
 from emms.errors import EstimatorError
@@ -18,14 +19,14 @@ def checked_choice(name: str, setting: str, value: Any, literal: Any) -> Any:
 
 def checked_count(name: str, setting: str, value: Any, least: int = 1) -> int:
     """Return the value of a setting if it is a whole number of at least `least`. Raises EstimatorError if not."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise EstimatorError(f"estimator '{name}': {setting} must be a whole number from {least} on, not {value!r}")
-    return value
+    return int(value)
 
 
 def checked_positive(name: str, setting: str, value: Any, most: float = float("inf")) -> float:
     """Return the value of a setting if it is a number above 0 and at most `most`. Raises EstimatorError if not."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, Real) and not isinstance(value, bool)
     if not (number and isfinite(value) and 0 < value <= most):
         limit = "" if most == float("inf") else f" and at most {most:g}"
         raise EstimatorError(f"estimator '{name}': {setting} must be a number above 0{limit}, not {value!r}")

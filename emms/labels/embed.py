@@ -13,6 +13,7 @@ import pyarrow as pa
 from emms.digests import FileDigests
 from emms.errors import LabelEncoderError, StoreError
 from emms.labels.base import LabelEncoder
+from emms.labels.width import ALIKE
 from emms.store import Store
 
 VERSION = 1
@@ -41,7 +42,8 @@ def embed_labels(
 ) -> bool:
     """Embed the texts into the store, under their `labels_key`, unless it has them; return whether that took work.
 
-    Raises LabelEncoderError when the encoder fails, or gives anything but one finite vector a text.
+    Raises LabelEncoderError when the encoder fails, gives anything but one finite vector a text, or gives two
+    different texts the same.
     """
     if store.find(KIND, key):
         return False
@@ -57,11 +59,27 @@ def embed_labels(
             f"label encoder '{encoder.name}' gives nan or infinity for {len(spoilt)} of {len(texts)} texts, the first "
             f"'{texts[spoilt[0]]}'; its weights may be damaged, so download them again or use another encoder"
         )
+    _check_different(encoder.name, texts, embeddings)
     lists = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.reshape(-1)), embeddings.shape[1])
     with store.create(KIND, key) as draft:
         draft.table(FILE, pa.table({"text": list(texts), "embedding": lists}))
         draft.meta |= {"encoder": encoder.name, "texts": len(texts), "width": embeddings.shape[1]}
     return True
+
+
+def _check_different(name: str, texts: Sequence[str], embeddings: np.ndarray) -> None:
+    """Raise LabelEncoderError when two texts have the same embedding, up to what rounding does to one of them."""
+    # Equal rows have equal products, so they are neighbours in this order.
+    order = np.argsort(embeddings @ np.random.default_rng(0).standard_normal(embeddings.shape[1]), kind="stable")
+    apart = np.linalg.norm(np.diff(embeddings[order].astype(np.float64), axis=0), axis=1)
+    for i in np.flatnonzero(apart <= ALIKE * np.sqrt(embeddings.shape[1]) * np.abs(embeddings).max()):
+        one, other = sorted((texts[order[i]], texts[order[i + 1]]))
+        if one != other:
+            raise LabelEncoderError(
+                f"label encoder '{name}' cannot tell '{one}' from '{other}': it gives both the same embedding (many "
+                f"ignore case and accents, or do not know emoji); name one of the classes otherwise, or use another "
+                f"encoder"
+            )
 
 
 def read_label_embeddings(store: Store, key: LabelsKey) -> np.ndarray:

@@ -66,16 +66,21 @@ class StaticVectors(LabelEncoder):
         # What all texts have in common, such as the words of a template, tells none from another: a text of which
         # nothing else is known would be given the template's meaning.
         common = set.intersection(*map(set, words)) if len(set(texts)) > 1 else set()
+        unknown = {}
         for text, own in zip(texts, words, strict=True):
             telling = set(own) - common or set(own)
             if not vectors.keys() & telling:
-                unknown = ", ".join(sorted(telling)) or "it has no words"
-                raise LabelEncoderError(
-                    f"label encoder '{self.name}' knows no word of what '{text}' says (unknown: {unknown}); "
-                    f"name the class otherwise, or use an encoder that reads pieces of words, such as "
-                    f"packaged:all-minilm-l6-v2, or for other languages than English "
-                    f"hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
-                )
+                unknown[text] = ", ".join(sorted(telling)) or "it has no words"
+        if unknown:
+            text, why = next(iter(unknown.items()))
+            others = [f"'{other}'" for other in unknown][1:6]
+            more = f" (and of {', '.join(others)}{', …' if len(unknown) > 6 else ''})" if others else ""
+            raise LabelEncoderError(
+                f"label encoder '{self.name}' knows no word of what '{text}' says (unknown: {why}){more}; "
+                f"name the class otherwise, or use an encoder that reads pieces of words, such as "
+                f"packaged:all-minilm-l6-v2, or for other languages than English "
+                f"hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+            )
 
     def _check_different(
         self, texts: Sequence[str], words: list[list[str]], vectors: dict[str, np.ndarray], embeddings: np.ndarray

@@ -7,6 +7,9 @@ from scipy.linalg import svd
 
 from emms.errors import LabelEncoderError
 
+ALIKE = 1e-5
+"""Of the largest number in the embeddings: by so much a column, one text encoded twice may differ."""
+
 
 def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray:
     """Return the embeddings of U texts by K encoders as one array, (U, D2, K).
@@ -55,8 +58,7 @@ def _components(encoded: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the principal axes along which the embeddings vary, (rank, width), the largest variance first."""
     deviations = np.sqrt(weights)[:, None] * (encoded.astype(np.float64) - weights @ encoded)
     _, singular, axes = svd(deviations, full_matrices=False)
-    # One text encoded twice may differ by this much: a direction in which the texts differ less is noise.
-    noise = 1e-5 * np.sqrt(encoded.shape[1]) * np.abs(encoded).max()
+    noise = ALIKE * np.sqrt(encoded.shape[1]) * np.abs(encoded).max()
     axes = axes[singular > noise]
     largest = axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)]
     return axes * np.sign(largest)[:, None]

@@ -41,8 +41,9 @@ class Moments(ABC):
 
     `update` takes in a batch; `a + b` is the moments of both sets of samples; `total - part` those of the rest. Input
     may be float32; sums are float64, taken about the mean (Chan, Golub and LeVeque, 1983), so a large mean costs no
-    digits. Nothing that is as long as the dataset is kept. Moments whose `update` raised are of no more use: a part of
-    the batch may be in them.
+    digits. (A feature whose spread is below float32's rounding of its mean counts as constant all the same: features
+    are taken to be float32.) Nothing that is as long as the dataset is kept. Moments whose `update` raised are of no
+    more use: a part of the batch may be in them.
     """
 
     kind: ClassVar[str]
@@ -87,7 +88,12 @@ class Moments(ABC):
         Raises EstimatorError when the features are too large for float64 sums of squares.
         """
         self._check_squares()
-        return np.linalg.eigh(self.scatter + self.count * np.outer(self.mean, self.mean))
+        try:
+            return np.linalg.eigh(self.scatter + self.count * np.outer(self.mean, self.mean))
+        except np.linalg.LinAlgError as cause:
+            raise EstimatorError(
+                f"the features' covariance has no eigenvalues in float64 ({cause}); bring the features to one scale"
+            ) from cause
 
     def unit_penalties(self) -> np.ndarray:
         """Return a penalty of D1 for features standardised by these moments, in the features' own units, (D1,).
@@ -166,7 +172,10 @@ class Moments(ABC):
         self._check_matches(part)
         if part.count > self.count:
             raise EstimatorError(f"moments of {part.count} samples cannot be taken out of those of {self.count}")
-        return self._combined(part, sign=-1)
+        rest = self._combined(part, sign=-1)
+        if (np.diag(rest._scatter) < -1e-6 * np.diag(self._scatter)).any():
+            raise self._not_among()
+        return rest
 
     def _combined(self, other: Self, sign: int) -> Self:
         result = copy.copy(self)
@@ -196,7 +205,12 @@ class Moments(ABC):
         if not np.isfinite(np.diag(self._scatter) + self.count * self.mean * self.mean).all():
             raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
 
+    def _not_among(self) -> EstimatorError:
+        return EstimatorError("moments can only be taken out of those that they were added to; these samples were not")
+
     def _check_matches(self, other: Moments) -> None:
+        if not isinstance(other, Moments):
+            raise EstimatorError(f"moments go with moments, not with {type(other).__name__}")
         if type(self) is not type(other) or self._shape() != other._shape():
             raise EstimatorError(
                 f"moments of different shape cannot be combined: {self.kind} {self._shape()} "
@@ -238,16 +252,21 @@ class Moments(ABC):
     def from_table(cls, table: pa.Table) -> Self:
         """Return the moments that `to_table` made a table of. Raises EstimatorError for any other table."""
         metadata = table.schema.metadata or {}
-        about = json.loads(metadata.get(b"moments", b"{}"))
-        if about.pop("kind", None) != cls.kind:
-            raise EstimatorError(f"this table holds no {cls.kind} moments; read one that `to_table` made")
-        count = about.pop("count")
-        moments = cls(**about)
-        moments.count = count
-        moments.mean = _from_column(table["mean"])
-        moments._scatter = np.array(_from_column(table["scatter"]), order="F")
-        small = {name: np.frombuffer(metadata[name.encode()], dtype="<f8") for name in moments._small_arrays()}
-        moments._restore({name: _from_column(table[name]) for name in moments._columns()}, small)
+        try:
+            about = json.loads(metadata[b"moments"])
+            kind, count = about.pop("kind"), about.pop("count")
+            if kind != cls.kind or table.num_rows != about["n_features"]:
+                raise ValueError(f"{table.num_rows} rows of {kind} moments")
+            moments = cls(**about)
+            moments.count = count
+            moments.mean = _from_column(table["mean"])
+            moments._scatter = np.array(_from_column(table["scatter"]), order="F")
+            small = {name: np.frombuffer(metadata[name.encode()], dtype="<f8") for name in moments._small_arrays()}
+            moments._restore({name: _from_column(table[name]) for name in moments._columns()}, small)
+        except (KeyError, TypeError, ValueError) as cause:
+            raise EstimatorError(
+                f"this table holds no {cls.kind} moments ({cause}); read one that `to_table` made"
+            ) from cause
         return moments
 
     @abstractmethod

@@ -16,8 +16,8 @@ def as_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
     zero. `what` is what messages call the values. Raises EstimatorError when they are something else.
     """
     try:
-        array = np.asarray(values)
-    except (ValueError, TypeError) as cause:
+        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    except (ValueError, TypeError, RuntimeError) as cause:
         raise EstimatorError(f"{what} cannot be made an array: {cause}") from cause
     if len(shape) == 3 and array.ndim == 2:
         array = array[:, :, None]
@@ -28,6 +28,17 @@ def as_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
     if not fits or array.dtype.kind not in "fiu":
         raise EstimatorError(
             f"{what} must be numbers of shape ({', '.join(map(str, shape))}), not {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def as_class_indices(y: Any) -> np.ndarray:
+    """Return class labels (N,) as an array of integers. Raises EstimatorError when they are something else."""
+    array = np.asarray(y)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise EstimatorError(
+            f"class labels must be integers of shape (N,), not {array.dtype} of shape {array.shape}; "
+            f"give each sample the index of its class"
         )
     return array
 

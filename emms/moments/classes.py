@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from emms.errors import EstimatorError
 from emms.moments.base import EPSILON, LabelProducts, Moments, blocks
-from emms.moments.checks import as_numbers, check_finite
+from emms.moments.checks import as_class_indices, as_numbers, check_finite
 from emms.moments.projection import ColumnSpace
 from emms.moments.tensors import by_rows, on_gpu, sums
 
@@ -123,11 +123,7 @@ class ClassMoments(Moments):
         return self.class_sums - self.class_counts[:, None] * self.mean
 
     def _checked_classes(self, y: Any) -> np.ndarray:
-        y = as_numbers("class labels", y, "samples")
-        if y.dtype.kind not in "iu":
-            raise EstimatorError(
-                f"class labels must be integers, not {y.dtype}; give each sample the index of its class"
-            )
+        y = as_class_indices(y)
         if len(y) and (y.min() < 0 or y.max() >= self.n_classes):
             raise EstimatorError(f"class labels must lie in 0 … {self.n_classes - 1}, not in {y.min()} … {y.max()}")
         return y
@@ -143,6 +139,8 @@ class ClassMoments(Moments):
     def _combined(self, other: Self, sign: int) -> Self:
         result = super()._combined(other, sign)
         result.class_counts = self.class_counts + sign * other.class_counts
+        if (result.class_counts < 0).any():
+            raise self._not_among()
         result.class_sums = self.class_sums + sign * other.class_sums
         return result
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from emms.errors import EstimatorError
 from emms.estimators import UnreliableScoreWarning
 from emms.estimators.emms import EMMS
+from emms.estimators.emms_decoded import EMMSDecoded
 from emms.moments import ClassMoments, TargetMoments
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
@@ -237,3 +238,23 @@ def test_candidates_that_explain_everything_tie(solver):
     with pytest.warns(UnreliableScoreWarning):
         scores = {EMMS(solver).fit(rng.standard_normal((60, D1)).astype(np.float32), Z, y).score_ for D1 in (80, 200)}
     assert scores == {0.0}
+
+
+@pytest.mark.parametrize("solver", ["exact", "alternating", "released"])
+@pytest.mark.parametrize("spoil", [lambda Z: 0 * Z + 3, lambda Z: 1e-9 * Z, lambda Z: 1e200 * Z, lambda Z: 1e-200 * Z])
+def test_an_encoder_that_says_nothing_is_named_instead_of_being_explained_completely(solver, spoil):
+    rng = np.random.default_rng(0)
+    X, Z, y = rng.standard_normal((200, 5)), rng.standard_normal((4, 6, 2)), np.arange(200) % 4
+    Z[:, :, 1] = spoil(Z[:, :, 1])
+    for scorer in (EMMS(solver), EMMSDecoded(), EMMS(validation=5)):
+        with np.errstate(over="ignore"), pytest.raises(EstimatorError, match="encoder number 2 of 2 hardly vary"):
+            scorer.fit(X, Z, y)
+
+
+def test_moments_and_folds_are_not_taken_for_each_other():
+    moments = ClassMoments(3, 2).update(np.random.default_rng(0).standard_normal((10, 3)), np.arange(10) % 2)
+    Z = np.eye(2)[:, :, None]
+    with pytest.raises(EstimatorError, match="call fit_folds"):
+        EMMS(validation=5).fit_moments(moments, Z)
+    with pytest.raises(EstimatorError, match="call fit_moments"):
+        EMMS().fit_folds([moments, moments], Z)

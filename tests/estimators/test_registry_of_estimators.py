@@ -1,9 +1,12 @@
 """Every estimator says what it is, and wrong names and settings are met with the right ones."""
 
+import numpy as np
 import pytest
+import torch
 
 from emms.errors import EstimatorError
 from emms.estimators import ESTIMATORS, MomentEstimator, make_estimator
+from emms.estimators.knn import KNN
 
 
 @pytest.mark.parametrize("name", ESTIMATORS.names())
@@ -42,3 +45,35 @@ def test_a_number_that_yaml_takes_for_text_is_a_number():
 def test_wrong_names_and_settings_are_named(name, settings, message):
     with pytest.raises(EstimatorError, match=message):
         make_estimator(name, **settings)
+
+
+@pytest.mark.parametrize("name", [n for n in ESTIMATORS.names() if ESTIMATORS.get(n).reads != "source logits"])
+@pytest.mark.filterwarnings("ignore::emms.estimators.UnreliableScoreWarning")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda X: 1e-100 * X,
+        lambda X: 1e-200 * X,
+        lambda X: X * np.logspace(-150, 150, X.shape[1]),
+        lambda X: torch.tensor(X, requires_grad=True),
+        lambda X: torch.tensor(X).bfloat16(),
+        lambda X: X.tolist(),
+        lambda X: X.astype(np.float16),
+        lambda X: np.asfortranarray(X)[:, ::-1],
+    ],
+)
+def test_whatever_comes_in_a_number_or_a_reason_comes_out(name, spoil):
+    rng = np.random.default_rng(0)
+    X, Z, y = rng.standard_normal((60, 6)), rng.standard_normal((3, 4, 2)), np.arange(60) % 3
+    estimator = make_estimator(name)
+    labels = (Z, y) if estimator.needs == "label embeddings" else (y,)
+    try:
+        with np.errstate(all="ignore"):
+            score = estimator.fit(spoil(X), *labels).score_
+    except EstimatorError:
+        return
+    assert np.isfinite(score)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    assert make_estimator("knn", k=3).k == KNN(np.int64(3)).k

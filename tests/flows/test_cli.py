@@ -12,6 +12,7 @@ import safetensors.torch
 import timm
 import torch
 from PIL import Image
+from rich.console import Console
 
 from flows.cli import BAD_INPUT, SOME_FAILED, main
 
@@ -247,3 +248,21 @@ def test_evaluate_on_the_published_scores(emms, tmp_path):
         emms("evaluate", "--scores", table, "--truth", table, "--output", tmp_path), "it is a folder", "another file"
     )
     refused(emms("evaluate", "--scores", "none.csv", "--truth", table), "none.csv")
+
+
+def test_an_evaluation_is_readable_in_a_narrow_terminal_and_names_are_no_markup(emms, tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.cli.out", Console(width=80))
+    scores, truth = tmp_path / "scores.csv", tmp_path / "truth.csv"
+    names = [f"model-{i}" for i in range(4)]
+    scores.write_text("dataset,model,score\n" + "".join(f"[red]a[/b],{m},{i}\n" for i, m in enumerate(names)))
+    truth.write_text("model,value\n" + "".join(f"{m},{i}\n" for i, m in enumerate(names[1:])) + "more,1\n")
+    code, out, _ = emms("evaluate", "--scores", scores, "--truth", truth)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "[red]a[/b" in out
+    assert " 1.000 " in out
+    assert "with --output also: " in out
+    assert "left out, not in truth: model-0" in out
+    assert "left out, not in scores: more" in out
+    scores.write_text("model;score\na;1\n")
+    refused(emms("evaluate", "--scores", scores, "--truth", truth), "separated by semicolons")

@@ -101,3 +101,25 @@ def test_an_encoder_that_gives_another_number_of_rows_is_refused(store, embeddin
     encoder = Broken(embeddings)
     with pytest.raises(LabelEncoderError, match="for 2 texts"):
         embed_labels(encoder, TEXTS, store, labels_key(encoder, TEXTS, store))
+
+
+class Careless(LabelEncoder):
+    """Ignores case, as many do, and rounds a little differently each time, as batches do."""
+
+    def reference(self, digests):
+        return {"encoder": "careless"}
+
+    def encode(self, texts, device="cpu"):
+        rng = np.random.default_rng(0)
+        vectors = {text: rng.standard_normal(8) for text in sorted({text.lower() for text in texts})}
+        rows = [vectors[text.lower()] * (1 + 1e-7 * rng.standard_normal()) for text in texts]
+        return np.array(rows, dtype=np.float32)
+
+
+def test_classes_that_an_encoder_cannot_tell_apart_are_named(tmp_path):
+    store, encoder = Store(str(tmp_path)), Careless("careless")
+    texts = ["dog", "cat", "bird", "Cat"]
+    with pytest.raises(LabelEncoderError, match="cannot tell 'Cat' from 'cat'"):
+        embed_labels(encoder, texts, store, labels_key(encoder, texts, store))
+    same = ["dog", "cat", "cat"]  # one text is one label, however many classes have it
+    assert embed_labels(encoder, same, store, labels_key(encoder, same, store))
