@@ -49,6 +49,7 @@ def descend(Q: np.ndarray, R: np.ndarray, tolerance: float, max_iter: int) -> tu
         gradient = Q @ t - R @ t  # of ||X w - Z t||^2 / 2, at the w that is best for t
         if 2 * (gradient @ t - gradient.min()) <= tolerance or curvature <= 0:
             break
-        t = project(t - gradient / curvature)
+        # What all encoders share of the gradient leaves the plane, and would cost digits of the sum of t.
+        t = project(t - (gradient - gradient.mean()) / curvature)
         path.append(t @ (Q - R) @ t)
     return t, path
