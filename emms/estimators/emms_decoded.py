@@ -29,7 +29,8 @@ class EMMSDecoded(BatchEstimator):
     Where EMMS asks how much of the labels' variance features explain, this asks whether it is the part that tells
     classes apart; and since held-out samples are asked, width alone earns nothing.
 
-    validation: into how many folds the samples of each class are dealt; seed: of their random order.
+    validation: into how many folds the samples of each class are dealt; seed: of their random order. Folds are by
+    place, not by features, so that all networks share them; so another order of the samples gives other folds.
 
     After Meng et al.: Foundation Model is Efficient Multimodal Multitask Model Selector, NeurIPS 2023.
     """
