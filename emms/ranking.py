@@ -23,7 +23,7 @@ from emms.references import Extracted, Outcome, Scored
 from emms.run_record import describe_run
 from emms.scoring import scorer_of
 from emms.spec import Spec
-from emms.tables import fitting
+from emms.tables import add_whole, fitting
 from emms.uncertainty import BEST, uncertainty
 
 SAMPLES_PER_FEATURE = 5
@@ -106,7 +106,7 @@ class Ranking:
         scores = {(row["model"], row["estimator"]): row["score"] for row in self.scores.iter_rows(named=True)}
         tied = set(self.frame["rank"].filter(self.frame["rank"].is_duplicated()))
 
-        def cell(row: dict[str, Any], column: str) -> str:
+        def cell(row: dict[str, Any], column: str, optional: Sequence[str]) -> str:
             match column:
                 case "best 3":
                     return f"{row['best_3']:.0%}"
@@ -116,29 +116,38 @@ class Ranking:
                     return f"{row['parameters_m']:.1f}"
                 case "img/s":
                     return f"{row['images_per_second']:.0f}"
-            half = f" ± {(row['high'] - row['low']) / 2:.4f}" if column == first and sure else ""
+            half = f" ± {(row['high'] - row['low']) / 2:.4f}" if column == first and "±" in optional else ""
             return _number(scores.get((row["model"], column))) + half
 
         def build(optional: Sequence[str]) -> Table:
-            shown = [name for name in (first, *others, "best 3", *FACTS) if name == first or name in optional]
-            hidden = [name for name in others if name not in optional]
-            caption = f"scores.parquet has also: {', '.join(hidden)}" if hidden else None
+            possible = [*others, *chances, *FACTS]
+            shown = [first, *(name for name in possible if name in optional)]
+            hidden = {
+                "scores.parquet": [name for name in others if name not in optional],
+                "ranking.csv": [name for name in (*chances, *FACTS) if name not in optional],
+            }
+            caption = "\n".join(f"{file} has also: {', '.join(names)}" for file, names in hidden.items() if names)
             table = Table(
-                box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), caption=caption, caption_justify="left"
+                box=SIMPLE_HEAD,
+                header_style="bold",
+                padding=(0, 1, 0, 0),
+                caption=caption or None,
+                caption_justify="left",
             )
-            table.add_column("rank", justify="right", no_wrap=True)
-            table.add_column("model", overflow="fold", min_width=16)
-            for heading in shown:
-                table.add_column(heading, justify="right", no_wrap=True)
-            for row in self.frame.iter_rows(named=True):
-                place = f"{row['rank']}{'=' if row['rank'] in tied else ' '}"
-                style = None if row["trained"] else "dim"
-                table.add_row(place, Text(row["model"]), *(cell(row, name) for name in shown), style=style)
+            rows = list(self.frame.iter_rows(named=True))
+            places = [f"{row['rank']}{'=' if row['rank'] in tied else ' '}" for row in rows]
+            add_whole(table, "rank", places)
+            table.add_column("model", overflow="fold", min_width=16 if optional else 8)
+            cells = [[cell(row, name, optional) for row in rows] for name in shown]
+            for name, column in zip(shown, cells, strict=True):
+                add_whole(table, name, column)
+            for row, place, *numbers in zip(rows, places, *cells, strict=True):
+                table.add_row(place, Text(row["model"]), *numbers, style=None if row["trained"] else "dim")
             return table
 
         # Among three candidates or fewer, all are among the best three.
         chances = ["best 3"] if sure and len(self.frame) > BEST else []
-        return fitting(build, [*chances, *FACTS, *others], width)
+        return fitting(build, [*(["±"] if sure else []), *chances, *FACTS, *others], width)
 
     def write(self, folder: Path) -> None:
         """Write ranking.csv, scores.parquet, run.json and, where truth was given, evaluation.csv.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 
 from emms.datasets.prepare import Prepared
 from emms.errors import EMMSError, EstimatorError, StoreError, UnavailableError
-from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, all_settings, make_estimator
+from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, all_settings, make_estimator, seeded
 from emms.estimators.base import BatchEstimator
 from emms.features import Features, find_features
 from emms.labels.embed import read_label_embeddings
@@ -34,7 +33,7 @@ SHARED_LABELS = 32_768
 
 def scorer_of(spec: Spec, estimator: EstimatorSpec) -> Estimator:
     """Return an estimator of the spec; where it is random and names no seed of its own, by that of the spec."""
-    return make_estimator(estimator.name, **all_settings(estimator.name, estimator.settings, spec.seed))
+    return make_estimator(estimator.name, **seeded(estimator.name, estimator.settings, spec.seed))
 
 
 def moments_needed(spec: Spec) -> list[int]:
@@ -144,14 +143,14 @@ def score_key(spec: Spec, scoring: Scoring, labels: Sequence[Embedded]) -> dict[
     if isinstance(scorer, MomentEstimator) and scorer.folds == 1:
         given = {**given, "folds": 1, "seed": None}  # however many folds' moments it adds up, they are the same
     embedded = labels if scorer.needs == "label embeddings" else []
-    settings = all_settings(estimator.name, estimator.settings, spec.seed)
+    settings = seeded(estimator.name, estimator.settings, spec.seed)
     return {
         "stage": "score",
         "version": SCORE_VERSION,
         "given": address(given),
         "labels": [address(label.key) for label in embedded],
         "estimator": {"name": estimator.name, "version": scorer.version},
-        "settings": json.loads(json.dumps(settings, default=repr)),
+        "settings": all_settings(estimator.name, settings),
     }
 
 

@@ -58,7 +58,7 @@ def _among_best(scores: np.ndarray, around: np.ndarray, variance: float, seed: i
     if best >= len(scores):
         return np.ones(len(scores))
     last = np.partition(drawn, -best, axis=1)[:, [-best]]
-    rounding = 1e-12 * np.abs(drawn).max()
+    rounding = 1e-12 * np.abs(last)
     above, tied = drawn > last + rounding, np.abs(drawn - last) <= rounding
     # Equal scores have equal shares of the places that are left.
     shares = (best - above.sum(axis=1)) / tied.sum(axis=1)

@@ -199,22 +199,25 @@ def estimators() -> None:
 def _show_evaluation(table: Any) -> None:
     """Show an evaluation: as many metrics as there is room for, and below them the models that were left out."""
     from emms.evaluation import METRICS
-    from emms.tables import fitting
+    from emms.tables import add_whole, fitting
+
+    first, *others = METRICS
 
     def build(metrics: Sequence[str]) -> Table:
         shown = Table(header_style="bold")
         for name in ("dataset", "estimator"):
             shown.add_column(name, overflow="fold", min_width=9)
-        for name in ("models", *metrics):
-            shown.add_column(name.replace("_", " "), justify="right")
-        for row in table.iter_rows(named=True):
-            values = ["" if row[name] is None else f"{row[name]:.3f}" for name in metrics]
-            shown.add_row(Text(row["dataset"] or ""), Text(row["estimator"] or ""), str(row["n_models"]), *values)
-        if hidden := list(METRICS)[len(metrics) :]:
+        columns = {"models": [str(n) for n in table["n_models"]]}
+        columns |= {m: ["" if v is None else f"{v:.3f}" for v in table[m]] for m in (first, *metrics)}
+        for name, cells in columns.items():
+            add_whole(shown, name.replace("_", " "), cells)
+        for row, *numbers in zip(table.iter_rows(named=True), *columns.values(), strict=True):
+            shown.add_row(Text(row["dataset"] or ""), Text(row["estimator"] or ""), *numbers)
+        if hidden := others[len(metrics) :]:
             shown.caption = f"with --output also: {', '.join(hidden)}"
         return shown
 
-    out.print(fitting(build, list(METRICS), out.width))
+    out.print(fitting(build, others, out.width))
     for column in ("not_in_truth", "not_in_scores", "without_score"):
         for names in table[column].drop_nulls().unique(maintain_order=True):
             out.print(f"left out, {column.replace('_', ' ')}: {names}", markup=False, highlight=False)

@@ -76,7 +76,7 @@ def test_columns_that_do_not_fit_are_left_out_but_names_and_scores_never(setting
     assert "mobilenetv3" in table.replace(" ", "").replace("\n", "")
     for row in ranking.frame.iter_rows(named=True):
         assert f"{row['score']:.4f} ± " in table
-        assert ("features" in table) == (f" {row['features']:,} " in table)
+        assert ("features" in table.split("has also")[0]) == (f" {row['features']:,} " in table)
 
 
 def test_the_estimator_that_orders_leads_the_table_even_if_the_first_candidate_lacks_its_score(settings):

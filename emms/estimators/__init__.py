@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
@@ -53,14 +54,22 @@ def make_estimator(name: str, **settings: Any) -> Estimator:
     return ESTIMATORS.get(name)(**_checked(name, settings))
 
 
-def all_settings(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Return every setting of an estimator: those given, the run's seed if it takes one, else the defaults.
+def seeded(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return an estimator's settings with the run's seed, if it takes a number of that name and none is given."""
+    parameter = inspect.signature(ESTIMATORS.get(name)).parameters.get("seed")
+    return {"seed": seed, **settings} if parameter and isinstance(parameter.default, int) else dict(settings)
+
+
+def all_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every setting of an estimator, those given and the defaults of the others, as JSON.
 
     Raises EstimatorError as `make_estimator` does.
     """
     parameters = inspect.signature(ESTIMATORS.get(name)).parameters.items()
     defaults = {setting: p.default for setting, p in parameters if p.default is not p.empty}
-    return defaults | ({"seed": seed} if "seed" in defaults else {}) | _checked(name, settings)
+    # What is no JSON goes by its name: its text may hold an address in memory.
+    plain = json.dumps(defaults | _checked(name, settings), default=lambda v: getattr(v, "__qualname__", str(type(v))))
+    return cast(dict[str, Any], json.loads(plain))
 
 
 def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,4 +108,12 @@ def _of_type(name: str, setting: str, value: Any, wanted: Any) -> Any:
         ) from cause
 
 
-__all__ = ["ESTIMATORS", "Estimator", "MomentEstimator", "UnreliableScoreWarning", "all_settings", "make_estimator"]
+__all__ = [
+    "ESTIMATORS",
+    "Estimator",
+    "MomentEstimator",
+    "UnreliableScoreWarning",
+    "all_settings",
+    "make_estimator",
+    "seeded",
+]

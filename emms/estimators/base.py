@@ -14,6 +14,9 @@ from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.checks import as_numbers, check_finite
 from emms.moments.tensors import on_gpu
 
+LEAST_VARIANCE = 0.01
+"""A standardised column has a variance of 1, or less where it is so small that what is added to its deviation shows."""
+
 
 class UnreliableScoreWarning(UserWarning):
     """A score was computed, but says little about the network; the message says why and what helps."""
@@ -214,14 +217,12 @@ def moments_of(X: Any, Z: Any, y: Any = None) -> tuple[Moments, np.ndarray | Non
     return TargetMoments(X.shape[1], *Z.shape[1:]).update(X, Z), None
 
 
-def check_labels_vary(squares: np.ndarray, scale: float) -> None:
-    """Raise EstimatorError when the labels of an encoder hardly vary over the samples, and so are explained by nothing.
-
-    squares: of each encoder's standardised label embeddings, (K,), which are `scale` where all columns vary.
-    """
-    for k in np.flatnonzero(~(squares > 0.01 * scale)):
+def check_labels_vary(moments: Moments, label_embeddings: np.ndarray | None) -> None:
+    """Raise EstimatorError when the labels of an encoder hardly vary over the samples: nothing explains those best."""
+    variances = moments.label_variances(label_embeddings)
+    for k in np.flatnonzero(~(variances > LEAST_VARIANCE)):
         raise EstimatorError(
-            f"the label embeddings of encoder number {k + 1} of {len(squares)} hardly vary over the samples, or are "
+            f"the label embeddings of encoder number {k + 1} of {len(variances)} hardly vary over the samples, or are "
             f"too small or too large for float64; leave the encoder out, or scale what it gives"
         )
 

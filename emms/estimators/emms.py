@@ -12,6 +12,7 @@ import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import (
+    LEAST_VARIANCE,
     LabelEmbeddingEstimator,
     UnreliableScoreWarning,
     check_labels_vary,
@@ -132,9 +133,9 @@ class EMMS(LabelEmbeddingEstimator):
         if moments.count < 2:
             raise EstimatorError(f"EMMS needs two samples or more, not {moments.count}")
         warn_if_interpolating(moments)
+        check_labels_vary(moments, label_embeddings)
         products = moments.label_products(label_embeddings)
         Q, R, scale = products.total, products.explained, moments.count * products.columns
-        check_labels_vary(np.diag(Q), scale)
         self.moments_, self._label_embeddings = moments, label_embeddings
         if self.solver == "released":
             self._solve_released(Q, R)
@@ -163,13 +164,17 @@ class EMMS(LabelEmbeddingEstimator):
             counts = ", ".join(str(fold.count) for fold in folds)
             raise EstimatorError(f"cross-validation needs two folds or more with samples in each, not {counts}")
         total = reduce(add, folds)
+        check_labels_vary(total, label_embeddings)
         penalties = total.unit_penalties()
         held_out, weights = [], []
         for fold in folds:
             training = total - fold
+            if not (training.label_variances(label_embeddings) > LEAST_VARIANCE).all():
+                raise EstimatorError(
+                    "without one of the folds the labels hardly vary; use more samples of each class, or fewer folds"
+                )
             space = training.shrunk_space(penalties)
             products = training.label_products(label_embeddings, space)
-            check_labels_vary(np.diag(products.total), training.count * products.columns)
             t = minimise(products.total - products.explained)
             held_out.append(training.held_out(space, fold, t, label_embeddings))
             weights.append(t)

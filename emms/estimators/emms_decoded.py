@@ -68,12 +68,15 @@ class EMMSDecoded(BatchEstimator):
                 f"setting 'validation' of estimator '{self.name}'"
             )
         dealt = deal(y, self.validation, self.seed)
-        width = next(iter(batches)).shape[1]
-        parts = [ClassMoments(width, len(Z)) for _ in range(self.validation)]
+        first = next(iter(batches), None)
+        if first is None:
+            raise EstimatorError("there are no batches of features to score")
+        parts = [ClassMoments(first.shape[1], len(Z)) for _ in range(self.validation)]
         add_up(parts, batches, dealt, y)
         total = reduce(add, parts)
-        E = total.standardised(Z)
-        check_labels_vary(np.einsum("c,cdk,cdk->k", total.class_counts, E, E), total.count * Z.shape[1])
+        if total.count != len(y):
+            raise EstimatorError(f"batches hold {total.count} rows of features, but there are {len(y)} class labels")
+        check_labels_vary(total, Z)
         penalties = total.unit_penalties()
         decoders = [_Decoder(total - part, penalties, Z) for part in parts]
         right, start = np.zeros(self.validation), 0
@@ -83,6 +86,8 @@ class EMMSDecoded(BatchEstimator):
                 mine = fold_of == fold
                 right[fold] += np.count_nonzero(decoder(batch[mine]) == here[mine])
             start += len(batch)
+        if start != len(y):
+            raise EstimatorError("batches must be there to be gone through twice: give a list, not a generator")
         self.fold_scores_ = right / [part.count for part in parts]
         self.score_ = float(right.sum() / len(y))
         return self

@@ -48,7 +48,7 @@ def embed_labels(
     if store.find(KIND, key):
         return False
     embeddings = np.ascontiguousarray(encoder.encode(texts, device), dtype=np.float32)
-    if embeddings.ndim != 2 or len(embeddings) != len(texts):
+    if embeddings.ndim != 2 or len(embeddings) != len(texts) or not embeddings.shape[1]:
         raise LabelEncoderError(
             f"label encoder '{encoder.name}' gives an array of shape {embeddings.shape} for {len(texts)} texts; "
             f"it must give one row a text, so mend it or use another"
@@ -72,7 +72,8 @@ def _check_different(name: str, texts: Sequence[str], embeddings: np.ndarray) ->
     # Equal rows have equal products, so they are neighbours in this order.
     order = np.argsort(embeddings @ np.random.default_rng(0).standard_normal(embeddings.shape[1]), kind="stable")
     apart = np.linalg.norm(np.diff(embeddings[order].astype(np.float64), axis=0), axis=1)
-    for i in np.flatnonzero(apart <= ALIKE * np.sqrt(embeddings.shape[1]) * np.abs(embeddings).max()):
+    # The median, since the largest may be an outlier; in a sparse one it is zero, and only equals are alike.
+    for i in np.flatnonzero(apart <= ALIKE * np.sqrt(embeddings.shape[1]) * np.median(np.abs(embeddings))):
         one, other = sorted((texts[order[i]], texts[order[i + 1]]))
         if one != other:
             raise LabelEncoderError(

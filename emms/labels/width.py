@@ -8,7 +8,7 @@ from scipy.linalg import svd
 from emms.errors import LabelEncoderError
 
 ALIKE = 1e-5
-"""Of the largest number in the embeddings: by so much a column, one text encoded twice may differ."""
+"""By this part of the numbers in it, the embedding of one text that is encoded twice may differ."""
 
 
 def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray:

@@ -129,6 +129,10 @@ class Moments(ABC):
         """
 
     @abstractmethod
+    def label_variances(self, label_embeddings: np.ndarray | None = None) -> np.ndarray:
+        """Return the largest variance of each encoder's columns, standardised, (K,): 1 unless they hardly vary."""
+
+    @abstractmethod
     def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
         """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
 
@@ -173,7 +177,8 @@ class Moments(ABC):
         if part.count > self.count:
             raise EstimatorError(f"moments of {part.count} samples cannot be taken out of those of {self.count}")
         rest = self._combined(part, sign=-1)
-        if (np.diag(rest._scatter) < -1e-6 * np.diag(self._scatter)).any():
+        squares = np.diag(self._scatter)
+        if ((np.diag(rest._scatter) < -1e-6 * squares) & varies(squares, self.mean, self.count)).any():
             raise self._not_among()
         return rest
 

@@ -82,6 +82,11 @@ class ClassMoments(Moments):
             explained = half.T @ half
         return LabelProducts(weighted.T @ weighted, (explained + explained.T) / 2, columns)
 
+    def label_variances(self, label_embeddings: np.ndarray | None = None) -> np.ndarray:
+        """Return the largest variance of each encoder's columns, standardised, (K,): 1 unless they hardly vary."""
+        share = self.class_counts / max(self.count, 1)
+        return np.tensordot(share, self.standardised(label_embeddings) ** 2, axes=1).max(axis=0)
+
     def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
         """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
         E = self.standardised(label_embeddings)

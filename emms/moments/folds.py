@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from emms.errors import EstimatorError
 from emms.moments.base import Moments
 
 SUMMED_ROWS = 4_096
@@ -39,6 +40,8 @@ def add_up(
     """
     start = 0
     for batch in _gathered(batches):
+        if start + len(batch) > len(labels):
+            raise EstimatorError(f"there are more rows of features than labels, of which there are {len(labels)}")
         here, fold_of = labels[start : start + len(batch)], dealt[start : start + len(batch)]
         for fold, part in enumerate(parts):
             mine = slice(None) if len(parts) == 1 else fold_of == fold

@@ -87,6 +87,11 @@ class TargetMoments(Moments):
         half = half.ravel("K").reshape(len(scale), -1)  # one row an encoder; no copy, as columns lie in one piece
         return LabelProducts(total, half @ half.T, scale.shape[1])
 
+    def label_variances(self, label_embeddings: np.ndarray | None = None) -> np.ndarray:
+        """Return the largest variance of each encoder's columns, standardised, (K,): 1 unless they hardly vary."""
+        self._check_none(label_embeddings)
+        return (np.einsum("kkd->kd", self.target_scatter) * self._scale() ** 2).max(axis=1) / max(self.count, 1)
+
     def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
         """Return (X - mean)' sum_k t_k Z_k, (D1, D2), for `weights` t (K,) and standardised label embeddings."""
         self._check_none(label_embeddings)

@@ -87,3 +87,32 @@ def test_what_cannot_be_scored_is_refused():
         EMMSDecoded().fit(X[:-1], Z, y)
     with pytest.raises(EstimatorError, match="validation must be a whole number from 2 on"):
         EMMSDecoded(validation=1)
+
+
+@pytest.mark.parametrize("constant", [0.1, 1 / 3, np.pi * 1e8])
+def test_constant_columns_of_any_precision_do_no_harm(constant):
+    for seed in range(20):
+        X, Z, y = problem(seed=seed)
+        padded = np.hstack([X.astype(np.float64), np.full((150, 20), constant)])
+        assert EMMSDecoded().fit(padded, Z, y).score_ == pytest.approx(EMMSDecoded().fit(X, Z, y).score_, abs=1.5 / 150)
+
+
+def test_columns_of_labels_that_are_all_zero_change_nothing():
+    X, Z, y = problem()
+    sparse = np.concatenate([Z, np.zeros((5, 3_000, 3))], axis=1)
+    assert EMMSDecoded().fit(X, sparse, y).score_ == EMMSDecoded().fit(X, Z, y).score_
+
+
+def test_batches_are_as_good_as_one_piece_and_must_be_all_there():
+    X, Z, y = problem()
+    whole = EMMSDecoded().fit(X, Z, y).score_
+    for size in (1, 7, 150):
+        assert EMMSDecoded().fit_batches([X[i : i + size] for i in range(0, 150, size)], Z, y).score_ == whole
+    with pytest.raises(EstimatorError, match="hold 143 rows"):
+        EMMSDecoded().fit_batches((X[i : i + 7] for i in range(0, 150, 7)), Z, y)
+    with pytest.raises(EstimatorError, match="hold 100 rows"):
+        EMMSDecoded().fit_batches([X[:100]], Z, y)
+    with pytest.raises(EstimatorError, match="more rows of features than labels"):
+        EMMSDecoded().fit_batches([X, X], Z, y)
+    with pytest.raises(EstimatorError, match="no batches"):
+        EMMSDecoded().fit_batches([], Z, y)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from emms.errors import EstimatorError
-from emms.estimators import ESTIMATORS, MomentEstimator, make_estimator
+from emms.estimators import ESTIMATORS, MomentEstimator, all_settings, make_estimator, seeded
 from emms.estimators.knn import KNN
 
 
@@ -77,3 +77,17 @@ def test_whatever_comes_in_a_number_or_a_reason_comes_out(name, spoil):
 
 def test_whole_numbers_of_numpy_are_whole_numbers():
     assert make_estimator("knn", k=3).k == KNN(np.int64(3)).k
+
+
+class Sloppy(KNN):
+    """Its defaults are not what its annotations say, as plug-ins' may be."""
+
+    def __init__(self, k: int = None, weigh: object = lambda a: a, seed: str = "a"):  # noqa: RUF013
+        super().__init__(k or 3)
+
+
+def test_defaults_of_plug_ins_are_left_alone_and_named_the_same_in_every_process(monkeypatch):
+    monkeypatch.setattr(ESTIMATORS, "get", lambda name: Sloppy)
+    assert make_estimator("sloppy", **seeded("sloppy", {}, 7)).k == 3
+    weigh = "Sloppy.<lambda>"
+    assert all_settings("sloppy", {"k": 5}) == {"k": 5, "weigh": weigh, "seed": "a"}
