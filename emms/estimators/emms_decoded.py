@@ -75,7 +75,10 @@ class EMMSDecoded(BatchEstimator):
         add_up(parts, batches, dealt, y)
         total = reduce(add, parts)
         if total.count != len(y):
-            raise EstimatorError(f"batches hold {total.count} rows of features, but there are {len(y)} class labels")
+            raise EstimatorError(
+                f"batches hold {total.count} rows of features, but there are {len(y)} class labels; there must be one "
+                f"a row, and the batches must be a list or the like, since they are gone through more than once"
+            )
         check_labels_vary(total, Z)
         penalties = total.unit_penalties()
         decoders = [_Decoder(total - part, penalties, Z) for part in parts]
@@ -86,8 +89,6 @@ class EMMSDecoded(BatchEstimator):
                 mine = fold_of == fold
                 right[fold] += np.count_nonzero(decoder(batch[mine]) == here[mine])
             start += len(batch)
-        if start != len(y):
-            raise EstimatorError("batches must be there to be gone through twice: give a list, not a generator")
         self.fold_scores_ = right / [part.count for part in parts]
         self.score_ = float(right.sum() / len(y))
         return self
