@@ -234,14 +234,14 @@ def _show_plan(spec: Any) -> None:
     out.print(table)
 
 
-def _connect(faults: list[Exception]) -> None:
-    """Have Prefect's server at hand; what is wrong with it is added to `faults`."""
+def _connect(found: list[str | Exception]) -> None:
+    """Have Prefect's server at hand; add its URL to `found`, or what is wrong with it."""
     try:
         from flows.server import connect
 
-        connect()
+        found.append(connect())
     except Exception as fault:
-        faults.append(fault)
+        found.append(fault)
 
 
 def _run(spec: Any, verbose: bool) -> None:
@@ -259,9 +259,9 @@ def _run(spec: Any, verbose: bool) -> None:
     terminal = Terminal(err)
     with stoppable(terminal):
         err.print("starting …", style="dim")
-        faults: list[Exception] = []
-        # A temporary server takes seconds to start: meanwhile this thread imports torch.
-        server = Thread(target=copy_context().run, args=(_connect, faults), daemon=True)
+        found: list[str | Exception] = []
+        # A temporary server takes seconds to start: meanwhile this thread imports the rest.
+        server = Thread(target=copy_context().run, args=(_connect, found), daemon=True)
         server.start()
         from emms.checks import check_models, check_run
         from emms.progress import listener
@@ -272,10 +272,12 @@ def _run(spec: Any, verbose: bool) -> None:
         from flows.rank import rank as flow
 
         server.join()
-        if faults:
-            raise faults[0]
+        if isinstance(found[0], Exception):
+            raise found[0]
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
         listener.set(terminal)
-        with terminal:
+        with terminal, temporary_settings({PREFECT_API_URL: found[0]}):
             outcome: Any = flow(spec, return_state=True).result()
     ranking = build_ranking(spec, outcome)
     out.print(ranking.table(out.width))
