@@ -80,8 +80,9 @@ def _start() -> str:
         if server.poll() is not None or time.monotonic() > deadline:
             ended = f"it ended with code {server.returncode}" if server.poll() is not None else f"not in {patience} s"
             raise EMMSError(
-                f"Prefect's temporary server does not start: {ended}, and says above why; you can start one "
-                f"of your own with `prefect server start`, and set PREFECT_API_URL"
+                f"Prefect's temporary server does not start: {ended}; -v shows why, and often its database, in the "
+                f"folder PREFECT_HOME, cannot be used; or start one of your own with `prefect server start` and set "
+                f"PREFECT_API_URL"
             )
         time.sleep(0.1)
     return url

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import of_classes as problem
 from scipy.optimize import minimize
 
 from emms.errors import EstimatorError
@@ -12,14 +13,6 @@ from emms.estimators.emms import EMMS, EMMSCV
 from emms.estimators.emms_decoded import EMMSDecoded
 from emms.moments import ClassMoments, TargetMoments
 from emms.moments.folds import deal
-
-
-def problem(N=150, D1=12, D2=6, K=3, C=5, noise=1.0, seed=0):
-    """Float32 features that know something of the classes, embeddings of the classes, class indices."""
-    rng = np.random.default_rng(seed)
-    Z, y = rng.standard_normal((C, D2, K)), rng.integers(C, size=N)
-    X = Z[y][:, :, 0] @ rng.standard_normal((D2, D1)) + noise * rng.standard_normal((N, D1)) + 3
-    return X.astype(np.float32), Z, y
 
 
 def naive(X, Z, y, folds):

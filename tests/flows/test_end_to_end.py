@@ -57,6 +57,18 @@ def scores(folder: Path, store: str) -> bytes:
     return table["score"].to_numpy().tobytes()
 
 
+def test_a_temporary_server_that_cannot_start_is_named_and_nothing_is_lost(environment, tmp_path):
+    unusable = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{tmp_path}/nowhere/prefect.db"}
+    command = [sys.executable, "-m", "flows.cli", "rank", "spec.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env={**environment, **unusable}, capture_output=True, text=True)
+    complaint = " ".join(done.stderr.split())
+    assert done.returncode == 2
+    assert "temporary server does not start: it ended with code" in complaint
+    assert "PREFECT_HOME" in complaint
+    assert "prefect server start" in complaint
+    assert "Traceback" not in complaint
+
+
 def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_scores(environment, tmp_path):
     undisturbed = start(environment, tmp_path, "whole")
     assert undisturbed.wait(timeout=400) == 0
