@@ -25,10 +25,10 @@ import torch
 from PIL import Image
 
 from emms.datasets.imagefolder import ImageFolder
-from emms.features import features_key
 from emms.hardware import keep_freed_memory
 from emms.models import candidate
 from emms.models.extraction import Member, extract, plan_passes
+from emms.models.features import features_key
 from emms.spec import ModelSpec
 from emms.store import Store
 

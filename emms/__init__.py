@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from emms.estimators.emms_decoded import EMMSDecoded
     from emms.estimators.logme import LogME
     from emms.evaluation import evaluate
-    from emms.pipeline import rank
-    from emms.ranking import Ranking
+    from emms.results.ranking import Ranking
+    from emms.run.pipeline import rank
     from emms.spec import Spec
 
 __version__ = version("emms")
@@ -30,10 +30,10 @@ _WHERE = {
     "EMMSDecoded": "emms.estimators.emms_decoded",
     "EMMSError": "emms.errors",
     "LogME": "emms.estimators.logme",
-    "Ranking": "emms.ranking",
+    "Ranking": "emms.results.ranking",
     "Spec": "emms.spec",
     "evaluate": "emms.evaluation",
-    "rank": "emms.pipeline",
+    "rank": "emms.run.pipeline",
 }
 
 __all__ = ["EMMS", "EMMSCV", "EMMSDecoded", "EMMSError", "LogME", "Ranking", "Spec", "evaluate", "rank"]

@@ -84,7 +84,7 @@ def rank(
     verbose: Verbose = False,
 ) -> None:
     """Rank the candidate networks of SPEC, or those given by --model on the images in --images."""
-    from emms.spec_file import load_spec
+    from emms.spec.yaml_file import load_spec
 
     given: dict[str, Any] = {
         "models": model,
@@ -199,7 +199,7 @@ def estimators() -> None:
 def _show_evaluation(table: Any) -> None:
     """Show an evaluation: as many metrics as there is room for, and below them the models that were left out."""
     from emms.evaluation import METRICS
-    from emms.tables import add_whole, fitting
+    from emms.results.tables import add_whole, fitting
 
     first, *others = METRICS
 
@@ -224,7 +224,7 @@ def _show_evaluation(table: Any) -> None:
 
 
 def _show_plan(spec: Any) -> None:
-    from emms.plan import plan
+    from emms.run.plan import plan
 
     table = Table(header_style="bold")
     for heading in ("stage", "of", "state"):
@@ -253,7 +253,7 @@ def _run(spec: Any, verbose: bool) -> None:
         for name in ("timm", "httpx", "urllib3"):
             logging.getLogger(name).setLevel(logging.ERROR)
         warnings.filterwarnings("ignore")
-    from emms.terminal import Terminal
+    from emms.results.terminal import Terminal
     from flows.stopping import stoppable
 
     terminal = Terminal(err)
@@ -263,9 +263,9 @@ def _run(spec: Any, verbose: bool) -> None:
         # A temporary server takes seconds to start: meanwhile this thread imports the rest.
         server = Thread(target=copy_context().run, args=(_connect, found), daemon=True)
         server.start()
-        from emms.checks import check_models, check_run
         from emms.progress import listener
-        from emms.ranking import build_ranking
+        from emms.results.ranking import build_ranking
+        from emms.run.checks import check_models, check_run
 
         check_run(spec)
         check_models(spec)

@@ -9,14 +9,14 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from emms.checks import check_run
 from emms.errors import EMMSError
-from emms.pipeline import Clock
-from emms.ranking import Ranking
-from emms.references import Outcome, Scored
-from emms.scoring import moments_needed, scorings
+from emms.results.ranking import Ranking
+from emms.run.checks import check_run
+from emms.run.pipeline import Clock
+from emms.run.references import Outcome, Scored
+from emms.run.scoring import moments_needed, scorings
+from emms.run.stages import networks, passes
 from emms.spec import Spec
-from emms.stages import networks, passes
 from tasks.dataset import prepare_dataset
 from tasks.labels import embed_labels
 from tasks.models import extract_features, resolve_model

@@ -12,7 +12,7 @@ from types import FrameType
 
 import typer
 
-from emms.terminal import Terminal
+from emms.results.terminal import Terminal
 
 GRACE = 15.0
 """Seconds that work has to come to a batch's end. Cut off, it loses no more: an artifact is whole or absent."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from emms import stages
 from emms.datasets.prepare import Prepared
+from emms.run import stages
 from emms.spec import Spec
 from tasks.policies import RESULTS, RETRIES
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from emms import stages
 from emms.datasets.prepare import Prepared
-from emms.references import Embedded
+from emms.run import stages
+from emms.run.references import Embedded
 from emms.spec import EncoderSpec, Spec
 from tasks.policies import RESULTS, RETRIES
 

@@ -9,9 +9,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
-from emms import features, stages
 from emms.datasets.prepare import Prepared
-from emms.references import Extracted, Resolved
+from emms.models import features
+from emms.run import stages
+from emms.run.references import Extracted, Resolved
 from emms.spec import ModelSpec, Spec
 from tasks.policies import RESULTS, RETRIES, cached_in_store
 

@@ -8,9 +8,9 @@ import polars as pl
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from emms.pipeline import finish
-from emms.ranking import Ranking
-from emms.references import Outcome
+from emms.results.ranking import Ranking
+from emms.run.pipeline import finish
+from emms.run.references import Outcome
 from emms.spec import Spec
 from tasks.policies import RETRIES
 

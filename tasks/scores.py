@@ -7,10 +7,10 @@ from typing import Any
 
 from prefect import task
 
-from emms import scoring as scoring_stages
 from emms.datasets.prepare import Prepared
-from emms.references import Accumulated, Embedded, Extracted, Scored, Scoring
-from emms.scoring import are_kept, moments_key, score_key
+from emms.run import scoring as scoring_stages
+from emms.run.references import Accumulated, Embedded, Extracted, Scored, Scoring
+from emms.run.scoring import are_kept, moments_key, score_key
 from emms.spec import Spec
 from tasks.policies import RESULTS, RETRIES, cached_in_store
 

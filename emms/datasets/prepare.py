@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from emms.datasets.base import LISTING, Dataset, Listing
 from emms.datasets.selection import stratified
-from emms.digests import SETTLED_NS, FileDigests, sha256_of
 from emms.errors import BadSampleError, DatasetError, StoreError
 from emms.progress import listener
 from emms.store import Store, address
+from emms.store.digests import SETTLED_NS, FileDigests, sha256_of
 
 VERSION = 1
 """Of what this stage computes, the pixels that `read_image` gives included. Raise it when one of them changes."""

@@ -12,7 +12,6 @@ from emms.estimators.samples import bounded, row_blocks, varying
 from emms.estimators.settings import checked_choice, checked_count
 from emms.moments.projection import DEPENDENT
 
-Formula = Literal["paper", "released"]
 Reduction = Literal["randomised", "exact"]
 
 _STEPS = 2**30  # correlations are compared as 32-bit integers: sorting is fast, and what differs by rounding is equal
@@ -22,15 +21,16 @@ class PARC(SampleEstimator):
     """100 times Spearman's correlation, over all pairs of samples, of distance in the features and in the labels.
 
     X (N, D1) are features, y (N,) class labels. The features are reduced to principal components, each standardised.
-    The distance of two samples is 1 - r, with r Pearson's correlation of their components; that of two labels is the
-    same of their one-hot vectors, so one number for all pairs of one class and another for all others. (r is taken over
-    components, so their signs matter: scikit-learn makes the largest loading of each positive.) Correlations closer
-    than 1e-9 count as equal. A sample without variation over its components correlates with none. Scaling all
-    features by one number changes nothing. `score_` is in [-100, 100], 0 if all pairs are equally far apart.
+    The distance of two samples is 1 - r, with r Pearson's correlation of their components (taken over components, so
+    their signs matter: scikit-learn makes the largest loading of each positive). The distance of two labels is the same
+    of their one-hot vectors: one number for all pairs of one class and another for all others. Correlations closer than
+    1e-9 count as equal. A sample without variation over its components correlates with none. Scaling all features by
+    one number changes nothing. `score_` is in [-100, 100], 0 if all pairs are equally far apart.
 
-    formula: `paper`, or `released`: distances of labels as float64 has them, where those of other classes may differ in
-    the last digit and are then ranked as if that meant something. This reproduces the release of EMMS; it moves the
-    score by some per cent, and changes with the order of the classes.
+    The release of EMMS computes the labels' distances in float64, where those of different classes can differ in the
+    last digit, and ranks by that digit, which depends on the processor. Its numbers are reproduced where all classes
+    have one distance there, as with balanced classes.
+
     n_components: 32 in the release of EMMS; fewer where the features have no more dimensions.
     pca: `randomised` (with one power iteration, as released) or `exact`. Where N < D1 the random projection is one of
     the samples, so that their order makes a slight difference; `exact` makes none.
@@ -48,13 +48,11 @@ class PARC(SampleEstimator):
 
     def __init__(
         self,
-        formula: Formula = "paper",
         n_components: int = 32,
         pca: Reduction = "randomised",
         max_samples: int = 10_000,
         seed: int = 1919,
     ) -> None:
-        self.formula = checked_choice(self.name, "formula", formula, Formula)
         self.n_components = checked_count(self.name, "n_components", n_components, least=2)
         self.pca = checked_choice(self.name, "pca", pca, Reduction)
         self.max_samples = checked_count(self.name, "max_samples", max_samples, least=3)
@@ -68,9 +66,7 @@ class PARC(SampleEstimator):
         directions -= directions.mean(axis=1, keepdims=True)
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
         directions /= np.where(lengths > np.sqrt(DEPENDENT), lengths, np.inf)
-        labels = np.eye(n_classes)
-        distances = 1 - np.asarray(np.corrcoef(labels) if self.formula == "released" else labels)
-        return -100 * _rank_correlation(*_pairs(directions, y, distances))
+        return -100 * _rank_correlation(*_pairs(directions, y))
 
     def _choose(self, y: np.ndarray) -> np.ndarray:
         """Return indices, ascending, of `max_samples` samples, evenly from each class."""
@@ -97,11 +93,10 @@ class PARC(SampleEstimator):
         return components[:, kept] / std[kept]
 
 
-def _pairs(directions: np.ndarray, y: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of all pairs of samples, the correlation in units of 1 / _STEPS and the rank of their labels' distance.
+def _pairs(directions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, of all pairs of samples, the correlation in units of 1 / _STEPS and whether their classes differ, 0 or 1.
 
-    directions: (N, d), of unit length. distances: (C, C). Equal distances have one rank, counted from 0.
-    Raises EstimatorError when all pairs are of one class, or none.
+    directions: (N, d), of unit length. Raises EstimatorError when all pairs are of one class, or none.
     """
     N = len(y)
     counts = np.bincount(y)
@@ -111,8 +106,7 @@ def _pairs(directions: np.ndarray, y: np.ndarray, distances: np.ndarray) -> tupl
             f"PARC compares pairs of samples of one class with pairs of two classes, and there are only the "
             f"{'former' if n_same else 'latter'}; use more samples of each class"
         )
-    levels = np.unique(distances, return_inverse=True)[1].reshape(distances.shape).astype(np.uint8)
-    steps, level = np.empty(n_pairs, np.int32), np.empty(n_pairs, np.uint8)
+    steps, different = np.empty(n_pairs, np.int32), np.empty(n_pairs, np.uint8)
     filled = 0
     for rows in row_blocks(N, N):
         block = directions[rows] @ directions[rows.start :].T
@@ -120,9 +114,9 @@ def _pairs(directions: np.ndarray, y: np.ndarray, distances: np.ndarray) -> tupl
         later = np.triu(np.ones(block.shape, bool), 1)
         found = slice(filled, filled + int(later.sum()))
         steps[found] = np.rint(block, out=block)[later]
-        level[found] = levels[y[rows, None], y[rows.start :]][later]
+        different[found] = (y[rows, None] != y[rows.start :])[later]
         filled = found.stop
-    return steps, level
+    return steps, different
 
 
 def _rank_correlation(values: np.ndarray, level: np.ndarray) -> float:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from emms.digests import FileDigests
 from emms.errors import LabelEncoderError, StoreError
 from emms.labels.base import LabelEncoder
 from emms.labels.width import ALIKE
 from emms.store import Store
+from emms.store.digests import FileDigests
 
 VERSION = 1
 KIND = "labels"

@@ -21,9 +21,9 @@ import polars as pl
 
 from emms.datasets.base import Dataset
 from emms.errors import BadSampleError, DatasetError, EMMSError, ModelError
-from emms.features import FILE, ROW_GROUP_ROWS, FeaturesKey, shard_key, shards, to_table
 from emms.hardware import cores, default_batch_size, keep_freed_memory
 from emms.models.base import Candidate, Forward
+from emms.models.features import FILE, ROW_GROUP_ROWS, FeaturesKey, shard_key, shards, to_table
 from emms.progress import listener
 from emms.store import Store, address
 

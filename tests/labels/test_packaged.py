@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from emms.digests import FileDigests
 from emms.errors import LabelEncoderError
 from emms.labels import ENCODERS
 from emms.labels.packaged import PACKAGES, Package, PackagedEncoder
 from emms.labels.text_encoder import FolderTextEncoder
 from emms.store import Store
+from emms.store.digests import FileDigests
 
 TEXTS = ["a photo of a cat", "a photo of a dog", "a photo of a truck"]
 

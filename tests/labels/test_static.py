@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from emms.digests import FileDigests
 from emms.errors import LabelEncoderError
 from emms.labels.static import StaticVectors, words_of
 from emms.store import Store
+from emms.store.digests import FileDigests
 
 WORDS = ["a", "photo", "of", "cat", "dog", "house", "polar", "bear", "3"]
 

@@ -16,10 +16,10 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from emms.digests import FileDigests
 from emms.errors import LabelEncoderError, UnavailableError
 from emms.labels.text_encoder import FolderTextEncoder, HubTextEncoder
 from emms.store import Store
+from emms.store.digests import FileDigests
 
 TEXTS = ["a photo of a cat", "dog", "a photo of a very big dog", "cat", "a photo of a dog", "a big cat"]
 WORDS = ["a", "photo", "of", "cat", "dog", "very", "big"]

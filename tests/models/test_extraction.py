@@ -13,10 +13,10 @@ from PIL import Image
 
 from emms.datasets.base import LISTING, Dataset, Listing, Sample
 from emms.errors import BadSampleError, DatasetError
-from emms.features import features_key, find_features, shard_key, shards
 from emms.models import candidate
 from emms.models.base import Candidate, Forward
 from emms.models.extraction import Member, extract, plan_passes
+from emms.models.features import features_key, find_features, shard_key, shards
 from emms.progress import Silent, listener
 from emms.spec import ModelSpec
 from emms.store import Store

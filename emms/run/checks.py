@@ -13,12 +13,12 @@ from emms.errors import EMMSError, ModelError, SpecError, StoreError, did_you_me
 from emms.estimators import make_estimator
 from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table, truth_table
-from emms.folders import on_trial
 from emms.hardware import choose_device
 from emms.labels import ENCODERS
 from emms.models import candidate
 from emms.spec import EstimatorSpec, ModelSpec, Spec
 from emms.store import open_store
+from emms.store.folders import on_trial
 
 
 def check_run(spec: Spec) -> None:

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from emms.errors import StoreError
-from emms.folders import on_trial
+from emms.store.folders import on_trial
 
 MANIFEST = "manifest.json"
 Key = Mapping[str, Any]

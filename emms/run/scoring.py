@@ -16,12 +16,12 @@ from emms.datasets.prepare import Prepared
 from emms.errors import EMMSError, EstimatorError, StoreError, UnavailableError
 from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, all_settings, make_estimator, seeded
 from emms.estimators.base import BatchEstimator
-from emms.features import Features, find_features
 from emms.labels.embed import read_label_embeddings
 from emms.labels.width import common_width
+from emms.models.features import Features, find_features
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.folds import add_up, deal
-from emms.references import Accumulated, Embedded, Extracted, Scored, Scoring
+from emms.run.references import Accumulated, Embedded, Extracted, Scored, Scoring
 from emms.spec import EstimatorSpec, Spec
 from emms.store import Store, address, open_store
 
@@ -157,7 +157,7 @@ def score_key(spec: Spec, scoring: Scoring, labels: Sequence[Embedded]) -> dict[
 def _fitted(spec: Spec, dataset: Prepared, scoring: Scoring, labels: Sequence[Embedded], store: Store) -> Estimator:
     scorer = scorer_of(spec, scoring.estimator)
     with warnings.catch_warnings():
-        # What a run says about too few samples it says once, for all models: see emms.ranking.unreliable.
+        # What a run says about too few samples it says once, for all models: see emms.results.ranking.unreliable.
         warnings.simplefilter("ignore", UnreliableScoreWarning)
         if isinstance(scorer, MomentEstimator):
             assert isinstance(scoring.given, Accumulated)

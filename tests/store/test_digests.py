@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from emms.digests import FileDigests
 from emms.store import Store
+from emms.store.digests import FileDigests
 
 
 def sha256(path):

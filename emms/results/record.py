@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from emms.references import Outcome
-from emms.scoring import are_kept
+from emms.run.references import Outcome
+from emms.run.scoring import are_kept
 from emms.spec import Spec
 
 VERSIONS = ("emms", "torch", "timm", "transformers", "numpy", "scipy", "scikit-learn", "polars", "pyarrow", "prefect")

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from emms.terminal import Terminal
+from emms.results.terminal import Terminal
 
 
 @pytest.fixture

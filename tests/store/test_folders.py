@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emms.folders import on_trial
+from emms.store.folders import on_trial
 
 
 def test_what_was_not_there_before_goes_again(tmp_path):

@@ -1,7 +1,7 @@
-"""The stages of a run up to features, each a function from references to references; `emms.scoring` has the rest.
+"""The stages of a run up to features, each a function from references to references; `emms.run.scoring` has the rest.
 
 `emms.rank` calls them one after another; the flow wraps each in a Prefect task. What is in the store is named, not
-passed: see `emms.references`. Every stage first asks the store, and says in `computed` whether it had to work.
+passed: see `emms.run.references`. Every stage first asks the store, and says in `computed` whether it had to work.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from emms.datasets.prepare import Prepared, prepare
-from emms.digests import FileDigests
 from emms.estimators import ESTIMATORS
-from emms.features import Features, features_key, find_features
 from emms.hardware import choose_device
 from emms.labels import ENCODERS, LabelEncoder
 from emms.labels.embed import embed_labels, labels_key
 from emms.labels.text import label_texts
 from emms.models import candidate
 from emms.models.extraction import Member, extract, plan_passes
+from emms.models.features import Features, features_key, find_features
 from emms.progress import listener
-from emms.references import Embedded, Extracted, Resolved
+from emms.run.references import Embedded, Extracted, Resolved
 from emms.spec import EncoderSpec, ModelSpec, Spec
 from emms.store import open_store
+from emms.store.digests import FileDigests
 
 
 def prepare_dataset(spec: Spec) -> Prepared:

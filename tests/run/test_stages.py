@@ -7,10 +7,10 @@ import shutil
 import pytest
 
 import emms
-from emms import stages
 from emms.datasets.base import Sample
 from emms.errors import DatasetError
-from emms.spec_file import load_spec
+from emms.run import stages
+from emms.spec.yaml_file import load_spec
 from emms.store import open_store
 
 

@@ -8,7 +8,7 @@ import pytest
 from emms.errors import EMMSError
 from emms.evaluation import evaluate, evaluate_csv
 
-PUBLISHED = Path(__file__).parent / "data" / "published"
+PUBLISHED = Path(__file__).parents[1] / "data" / "published"
 SCORES = PUBLISHED / "tllib_model_ranking_scores.csv"
 CORRELATIONS = PUBLISHED / "tllib_model_ranking_correlations.csv"
 GROUND_TRUTH = PUBLISHED / "emms_ground_truth.csv"

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from emms.checks import check_models, check_run
 from emms.datasets.prepare import Prepared
 from emms.errors import EMMSError
 from emms.progress import Listener, Silent, listener
-from emms.ranking import Ranking, build_ranking
-from emms.references import Embedded, Outcome, Scored, Scoring
-from emms.scoring import accumulate_moments, moments_needed, score, scorings
+from emms.results.ranking import Ranking, build_ranking
+from emms.run.checks import check_models, check_run
+from emms.run.references import Embedded, Outcome, Scored, Scoring
+from emms.run.scoring import accumulate_moments, moments_needed, score, scorings
+from emms.run.stages import embed_label_texts, extract_features, networks, passes, prepare_dataset, resolve_model
 from emms.spec import Spec
-from emms.spec_file import load_spec
-from emms.stages import embed_label_texts, extract_features, networks, passes, prepare_dataset, resolve_model
+from emms.spec.yaml_file import load_spec
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -26,7 +26,7 @@ Made = TypeVar("Made")
 def rank(spec: Spec | Mapping[str, Any] | str | Path, *, progress: Listener | None = None) -> Ranking:
     """Rank the candidate networks of a spec: a Spec, a mapping, or the path of a YAML file.
 
-    progress: what hears how the work goes on, such as `emms.terminal.Terminal()`.
+    progress: what hears how the work goes on, such as `emms.results.terminal.Terminal()`.
     A candidate that fails is listed in the ranking's `failed`; the others are ranked.
 
     Raises SpecError when the spec is wrong, DatasetError when the samples cannot be used, LabelEncoderError when the

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
-from emms import scoring, stages
-from emms.checks import check_models, check_run
 from emms.errors import ModelError, UnavailableError
-from emms.features import find_features
-from emms.references import Accumulated, Embedded, Extracted
+from emms.models.features import find_features
+from emms.run import scoring, stages
+from emms.run.checks import check_models, check_run
+from emms.run.references import Accumulated, Embedded, Extracted
 from emms.spec import Spec
 from emms.store import open_store
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from emms.uncertainty import uncertainty
+from emms.results.uncertainty import uncertainty
 
 
 def test_the_interval_is_the_corrected_t_interval_of_the_folds():

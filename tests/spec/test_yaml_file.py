@@ -6,7 +6,7 @@ import pytest
 
 from emms.errors import SpecError
 from emms.spec import Spec
-from emms.spec_file import load_spec
+from emms.spec.yaml_file import load_spec
 
 GOOD = """\
 dataset: {format: digits}

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 import emms
-from emms.ranking import unreliable
+from emms.results.ranking import unreliable
 
 UNTRAINED = {"source": "timm", "pretrained": False}
 

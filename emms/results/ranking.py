@@ -19,12 +19,12 @@ from rich.text import Text
 from emms.errors import EMMSError, ModelError, StoreError
 from emms.evaluation import evaluate
 from emms.evaluation.tables import read_table
-from emms.references import Extracted, Outcome, Scored
-from emms.run_record import describe_run
-from emms.scoring import scorer_of
+from emms.results.record import describe_run
+from emms.results.tables import add_whole, fitting
+from emms.results.uncertainty import BEST, uncertainty
+from emms.run.references import Extracted, Outcome, Scored
+from emms.run.scoring import scorer_of
 from emms.spec import Spec
-from emms.tables import add_whole, fitting
-from emms.uncertainty import BEST, uncertainty
 
 SAMPLES_PER_FEATURE = 5
 """Below this ratio N / D1 a run warns: random features would explain more than a fifth of random labels."""

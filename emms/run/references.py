@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from emms.datasets.prepare import Prepared
-from emms.features import FeaturesKey
+from emms.models.features import FeaturesKey
 from emms.spec import EncoderSpec, EstimatorSpec, ModelSpec
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from emms.tables import add_whole, fitting
+from emms.results.tables import add_whole, fitting
 
 ROWS = {"a-rather-long-name-of-a-model": ("0.1234 ± 0.0500", "12,345", "6"), "short": ("-1.0000 ± 0.2000", "9", "7")}
 COLUMNS = {"score": 0, "features": 1, "a heading that is much wider than its cells": 2}

@@ -1,0 +1,1 @@
+"""What a run gives: the ranking, its record, how sure it is, and tables for terminals."""
