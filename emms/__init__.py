@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emms.estimators.logme import LogME
     from emms.evaluation import evaluate
     from emms.results.ranking import Ranking
-    from emms.run.pipeline import rank
+    from emms.run.rank import rank
     from emms.spec import Spec
 
 __version__ = version("emms")
@@ -33,7 +33,7 @@ _WHERE = {
     "Ranking": "emms.results.ranking",
     "Spec": "emms.spec",
     "evaluate": "emms.evaluation",
-    "rank": "emms.run.pipeline",
+    "rank": "emms.run.rank",
 }
 
 __all__ = ["EMMS", "EMMSCV", "EMMSDecoded", "EMMSError", "LogME", "Ranking", "Spec", "evaluate", "rank"]

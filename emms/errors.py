@@ -1,4 +1,4 @@
-"""Errors that a user can mend: each names the thing, the cause and the remedy."""
+"""Errors that a user can fix: each names the thing, the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ class EstimatorError(EMMSError):
 
 class StoreError(EMMSError):
     """The store or the output folder cannot be read or written."""
+
+
+class DamagedError(StoreError):
+    """An artifact was found damaged when it was read. It is absent from then on, so that it can be computed again."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from emms.errors import EMMSError
 
@@ -35,6 +39,19 @@ def choose_device(name: str) -> torch.device:
 def default_batch_size(device: torch.device) -> int:
     """Return images a forward pass: enough to fill a GPU; on a CPU few, so that activations stay near the caches."""
     return 16 if device.type == "cpu" else 128
+
+
+def free_memory(device: torch.device) -> int:
+    """Return how many bytes are free on the device, or on the machine where the device has none of its own."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = psutil.virtual_memory().available
+    with suppress(OSError, ValueError):  # a container may be allowed less than the machine has
+        limit, used = (int(Path("/sys/fs/cgroup", name).read_text()) for name in ("memory.max", "memory.current"))
+        free = min(free, limit - used)
+    return int(free)
 
 
 def cores() -> int:

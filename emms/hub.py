@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock
 
@@ -14,8 +16,20 @@ PATIENCE_S = 5.0
 BELIEVED_S = 300.0
 """How long it is believed that the hub is out of reach, so that a hundred models do not ask a hundred times."""
 
+_local_only: ContextVar[bool] = ContextVar("local_only", default=False)
+
 _asking = Lock()
 _refusal: tuple[float, str] | None = None
+
+
+@contextmanager
+def local_only() -> Iterator[None]:
+    """Within it, nothing is downloaded: what the local cache lacks is out of reach."""
+    token = _local_only.set(True)
+    try:
+        yield
+    finally:
+        _local_only.reset(token)
 
 
 def unreachable() -> str | None:
@@ -23,6 +37,8 @@ def unreachable() -> str | None:
     global _refusal
     from huggingface_hub import constants
 
+    if _local_only.get():
+        return "nothing is downloaded in a dry run"
     if constants.HF_HUB_OFFLINE:
         return "offline mode is on (HF_HUB_OFFLINE)"
     with _asking:

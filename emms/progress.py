@@ -1,4 +1,4 @@
-"""How work in progress is told: a stage reports, whoever started the run listens."""
+"""How progress is reported: a stage of a run tells the listener of whoever started the run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ class Listener(Protocol):
     def stage(self, name: str) -> None:
         """A stage of the run has begun."""
 
-    def advance(self, what: str, done: int, total: int) -> None:
-        """Of `what` (a model, the dataset), `done` of `total` samples are finished; called again and again."""
+    def advance(self, what: str, done: int, total: int, throughput: float) -> None:
+        """Of `what` (a model), `done` of `total` samples are finished; called again and again.
+
+        throughput: samples per second through the forward pass, the median so far.
+        """
+
+    def kept(self, what: str, done: int, total: int) -> None:
+        """Of `what` (a model), the features of `done` of `total` samples are in the store."""
 
     def failed(self, what: str, reason: str) -> None:
         """`what` has failed; the run goes on without it."""
@@ -26,12 +32,15 @@ class Listener(Protocol):
 
 
 class Silent:
-    """Hears nothing."""
+    """Hears nothing. Subclass it to hear some of it."""
 
     def stage(self, name: str) -> None:
         """Ignore it."""
 
-    def advance(self, what: str, done: int, total: int) -> None:
+    def advance(self, what: str, done: int, total: int, throughput: float) -> None:
+        """Ignore it."""
+
+    def kept(self, what: str, done: int, total: int) -> None:
         """Ignore it."""
 
     def failed(self, what: str, reason: str) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import warnings
-from collections.abc import Sequence
-from contextvars import copy_context
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 # Before anything imports Prefect, which reads its settings once. What the user has set stays.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
 # The temporary server migrates a database when it starts for the first time, which can take longer than 20 seconds.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
@@ -24,11 +20,14 @@ from rich.table import Table
 from rich.text import Text
 
 from emms.errors import EMMSError
+from flows.streams import Stream
 
 BAD_INPUT = 2
 """Exit code when nothing was ranked because of what was asked for."""
-SOME_FAILED = 1
-"""Exit code when there is a ranking, but a candidate is missing from it."""
+UNFORESEEN = 70
+"""Exit code for an error that is a fault of the program: EX_SOFTWARE of sysexits.h."""
+NOT_PRINTED = 74
+"""Exit code when the work was done but its output could not be printed: EX_IOERR of sysexits.h."""
 
 MEASURED = 200
 """Models that `emms models` lists with their sizes: each has to be built, without weights, in a tenth of a second."""
@@ -37,11 +36,11 @@ app = typer.Typer(
     name="emms",
     help="Rank pre-trained networks for your dataset without fine-tuning them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out, err = Console(), Console(stderr=True)
+_stdout, _stderr = Stream("stdout"), Stream("stderr")
+out, err = Console(file=cast(Any, _stdout)), Console(file=cast(Any, _stderr))
 
 Store = Annotated[str | None, typer.Option(help="Folder or fsspec URL where artifacts are kept.")]
 # Not a Path, which would take an empty text, such as an unset shell variable, for the current folder.
@@ -59,7 +58,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it, and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -79,7 +78,7 @@ def rank(
     output: Output = None,
     device: Device = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be computed; run no network and download nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be computed; run no network and download nothing.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -102,10 +101,11 @@ def rank(
         raise EMMSError("there is nothing to rank: give a SPEC.yaml, or --images DIR and --model SOURCE:NAME")
     loaded = load_spec({} if spec is None else spec, **overrides)
     if dry_run:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub's client: a dry run downloads nothing
         _show_plan(loaded)
     else:
-        _run(loaded, verbose)
+        from flows.run_command import run
+
+        run(loaded, out, err, verbose)
 
 
 @app.command()
@@ -117,8 +117,9 @@ def demo(
 ) -> None:
     """Rank nine real candidates, controls among them, on scikit-learn's digits; nothing is downloaded."""
     from flows.demo import demo_spec
+    from flows.run_command import run
 
-    _run(demo_spec(store, output, device), verbose)
+    run(demo_spec(store, output, device), out, err, verbose)
     out.print(
         "\nTo rank networks for your own images, one folder a class:\n"
         f"  {sys.argv[0]} rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
@@ -144,7 +145,12 @@ def evaluate(
         except OSError as cause:  # polars' own has no number and so no text
             reason = "it is a folder" if output.is_dir() else cause.strerror or cause
             raise EMMSError(f"'{output}' cannot be written: {reason}; name another file") from cause
-    _show_evaluation(table)
+    from emms.results.evaluation_table import evaluation_table
+
+    out.print(evaluation_table(table, out.width))
+    for column in ("not_in_truth", "not_in_scores", "without_score"):
+        for names in table[column].drop_nulls().unique(maintain_order=True):
+            out.print(f"left out, {column.replace('_', ' ')}: {names}", markup=False, highlight=False)
 
 
 @app.command()
@@ -196,120 +202,46 @@ def estimators() -> None:
     )
 
 
-def _show_evaluation(table: Any) -> None:
-    """Show an evaluation: as many metrics as there is room for, and below them the models that were left out."""
-    from emms.evaluation import METRICS
-    from emms.results.tables import add_whole, fitting
-
-    first, *others = METRICS
-
-    def build(metrics: Sequence[str]) -> Table:
-        shown = Table(header_style="bold")
-        for name in ("dataset", "estimator"):
-            shown.add_column(name, overflow="fold", min_width=9)
-        columns = {"models": [str(n) for n in table["n_models"]]}
-        columns |= {m: ["" if v is None else f"{v:.3f}" for v in table[m]] for m in (first, *metrics)}
-        for name, cells in columns.items():
-            add_whole(shown, name.replace("_", " "), cells)
-        for row, *numbers in zip(table.iter_rows(named=True), *columns.values(), strict=True):
-            shown.add_row(Text(row["dataset"] or ""), Text(row["estimator"] or ""), *numbers)
-        if hidden := others[len(metrics) :]:
-            shown.caption = f"with --output also: {', '.join(hidden)}"
-        return shown
-
-    out.print(fitting(build, others, out.width))
-    for column in ("not_in_truth", "not_in_scores", "without_score"):
-        for names in table[column].drop_nulls().unique(maintain_order=True):
-            out.print(f"left out, {column.replace('_', ' ')}: {names}", markup=False, highlight=False)
-
-
 def _show_plan(spec: Any) -> None:
-    from emms.run.plan import plan
+    from emms.run.dry_run import dry_run
 
     table = Table(header_style="bold")
     for heading in ("stage", "of", "state"):
         table.add_column(heading, overflow="fold")
-    for step in plan(spec):
-        table.add_row(step.stage, Text(step.what), Text(step.state))
+    for step in dry_run(spec).steps:
+        table.add_row(step.stage, Text(step.of), Text(step.state))
     out.print(table)
 
 
-def _connect(found: list[str | Exception]) -> None:
-    """Have Prefect's server at hand; add its URL to `found`, or what is wrong with it."""
-    try:
-        from flows.server import connect
-
-        found.append(connect())
-    except Exception as fault:
-        found.append(fault)
-
-
-def _run(spec: Any, verbose: bool) -> None:
-    """Run the flow; show its progress, its table, and where things lie."""
-    if not verbose:
-        for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
-            os.environ.setdefault(name, "CRITICAL")
-        os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its logger's level is set when it is imported
-        for name in ("timm", "httpx", "urllib3"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        warnings.filterwarnings("ignore")
-    from emms.results.terminal import Terminal
-    from flows.stopping import stoppable
-
-    terminal = Terminal(err)
-    with stoppable(terminal):
-        err.print("starting …", style="dim")
-        found: list[str | Exception] = []
-        # A temporary server takes seconds to start: meanwhile this thread imports the rest.
-        server = Thread(target=copy_context().run, args=(_connect, found), daemon=True)
-        server.start()
-        from emms.progress import listener
-        from emms.results.ranking import build_ranking
-        from emms.run.checks import check_models, check_run
-
-        check_run(spec)
-        check_models(spec)
-        from flows.rank import rank as flow
-
-        server.join()
-        if isinstance(found[0], Exception):
-            raise found[0]
-        from prefect.settings import PREFECT_API_URL, temporary_settings
-
-        listener.set(terminal)
-        with terminal, temporary_settings({PREFECT_API_URL: found[0]}):
-            outcome: Any = flow(spec, return_state=True).result()
-    ranking = build_ranking(spec, outcome)
-    out.print(ranking.table(out.width))
-    if ranking.evaluation is not None:
-        for tau in ranking.evaluation.filter(estimator=spec.estimators[0].id)["weighted_kendall_tau"]:
-            value = "undefined, for it takes three models that differ" if tau is None else f"{tau:.3f}"
-            out.print(f"weighted Kendall tau with the truth: {value}", highlight=False)
-    for warning in ranking.warnings:
-        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
-    for reason in ranking.failed.values():
-        err.print(f"not ranked: {reason}", style="red", markup=False, highlight=False)
-    evaluation = "" if ranking.evaluation is None else "evaluation.csv, "
-    results = f"results    {spec.output}/ranking.csv, scores.parquet, {evaluation}run.json"
-    for line in (results, f"artifacts  {spec.store}"):
-        out.print(line, markup=False, highlight=False)
-    if ranking.failed:
-        raise typer.Exit(SOME_FAILED)
-
-
 def main() -> None:
-    """Run the command; what the user can mend is one message and exit code 2."""
+    """Run the command. What the user can fix is one message and exit code 2."""
+    code = _run()
+    for stream, other in ((_stdout, err), (_stderr, out)):
+        if stream.error is not None:
+            other.print(
+                f"the command's output could not be printed: {stream.error.strerror}; what it was to do is done",
+                highlight=False,
+            )
+            code = code or NOT_PRINTED
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and return its exit code."""
     try:
         app(standalone_mode=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except EMMSError as fault:
         err.print(f"error: {fault}", style="red", markup=False, highlight=False)
-        sys.exit(BAD_INPUT)
+        return BAD_INPUT
     except Exception as fault:
         if {"-v", "--verbose"} & set(sys.argv):
             raise
         err.print(f"error: {type(fault).__name__}: {fault}", style="red", markup=False, highlight=False)
-        err.print("this was not foreseen; -v shows where it happened, and what was computed is in the store")
-        sys.exit(BAD_INPUT)
+        err.print("this is a fault of emms; -v shows where it happened, and what was computed is in the store")
+        return UNFORESEEN
+    return 0
 
 
 if __name__ == "__main__":

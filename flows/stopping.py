@@ -49,7 +49,7 @@ def stoppable(terminal: Terminal) -> Iterator[None]:
     except BaseException:  # once asked to stop, whatever comes up comes of that
         if not asked:
             raise
-        terminal.console.print("stopped; what was computed is in the store, and the same command goes on from there")
+        terminal.console.print(f"stopped; {terminal.what_is_kept()}; the same command goes on from there", markup=False)
         raise typer.Exit(128 + asked[0]) from None
     finally:
         signal.set_wakeup_fd(earlier_writer)

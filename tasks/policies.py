@@ -1,26 +1,20 @@
-"""What all tasks share: when to try again, when to believe Prefect's cache, how results are kept."""
+"""What all tasks share: when to retry, and how results are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 
-from emms.errors import EMMSError, StoreError, UnavailableError, UnreachableError
-from emms.store import address, open_store
-
-Keys = Callable[[dict[str, Any]], Iterable[tuple[str, str, dict[str, Any]]]]
-"""From a task's parameters to the (name, kind, key) of each artifact it makes; the name is what results call it."""
+from emms.errors import DamagedError, EMMSError, StoreError, UnavailableError, UnreachableError
 
 
-def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Say whether to try again: after what may be better next time, but not after what a user must mend."""
-    if isinstance(state.data, UnreachableError):
-        return False
+def should_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Retry transient failures, not user errors."""
+    if isinstance(state.data, UnreachableError | DamagedError):
+        return False  # asking again ends the same; what is damaged has to be computed again first
     return isinstance(state.data, UnavailableError | StoreError) or not isinstance(state.data, EMMSError)
 
 
@@ -28,25 +22,8 @@ RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(2),
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": may_pass,
+    "retry_condition_fn": should_retry,
 }
 
-# References are a few lines of JSON; what they refer to is in the store.
-RESULTS: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
-
-
-def cached_in_store(keys: Keys) -> CacheKeyFnPolicy:
-    """Let Prefect's cache answer only for what the store holds, complete and whole, at this moment.
-
-    With an artifact missing or spoilt there is no cache key, so the task runs and the store decides. A task that is
-    recorded under a key therefore always found its artifacts there, and says so when its result comes from the cache.
-    """
-
-    def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-        store = open_store(parameters["spec"].store)
-        made = list(keys(parameters))
-        if not made or any(store.find(kind, key) is None for _, kind, key in made):
-            return None
-        return address({"store": store.root, "made": made})
-
-    return CacheKeyFnPolicy(cache_key_fn=key)
+# The store is the cache. References are a few lines of JSON; what they refer to is in the store.
+RESULTS: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": True, "result_serializer": "json"}

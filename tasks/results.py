@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import polars as pl
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from emms.results.ranking import Ranking
-from emms.run.pipeline import finish
+from emms.run.finish import finish
 from emms.run.references import Outcome
 from emms.spec import Spec
 from tasks.policies import RETRIES
@@ -19,14 +16,13 @@ from tasks.policies import RETRIES
 def write_results(spec: Spec, outcome: Outcome) -> Ranking:
     """Order the candidates, evaluate the order where truth is known, and write both to the output folder."""
     ranking = finish(spec, outcome)
-    create_table_artifact(_rows(ranking.frame), key="emms-ranking", description=f"Candidates for {spec.dataset.name}")
+    create_table_artifact(
+        ranking.frame.to_dicts(), key="emms-ranking", description=f"Candidates for {spec.dataset.name}"
+    )
     if ranking.evaluation is not None:
-        create_table_artifact(_rows(ranking.evaluation), key="emms-evaluation", description="Agreement with the truth")
+        rows = ranking.evaluation.to_dicts()
+        create_table_artifact(rows, key="emms-evaluation", description="Agreement with the truth")
     notes = [*(f"not ranked: {reason}" for reason in ranking.failed.values()), *ranking.warnings]
     if notes:
         create_markdown_artifact("\n".join(f"- {note}" for note in notes), key="emms-notes")
     return ranking
-
-
-def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    return frame.to_dicts()

@@ -13,7 +13,8 @@ import polars as pl
 import torch
 from PIL import Image
 
-from emms.datasets.base import LISTING, Dataset, Listing, Sample
+from emms.datasets.base import LISTING, Dataset, Listing
+from emms.downstream.image_classification import ImageSample
 from emms.estimators.base import MomentEstimator
 from emms.labels.base import LabelEncoder
 from emms.models.base import Candidate, Forward
@@ -31,10 +32,10 @@ class Colours(Dataset):
         rows = [(str(i), i % 3, __file__, i) for i in range(self.count)]
         return Listing(pl.DataFrame(rows, schema=LISTING, orient="row"), list(COLOURS))
 
-    def load(self, record: dict[str, Any]) -> Sample:
+    def load(self, record: dict[str, Any]) -> ImageSample:
         rng = np.random.default_rng(record["position"])
         pixels = np.array(list(COLOURS.values())[record["label"]]) * 0.5 + rng.integers(0, 100, (4, 4, 3))
-        return Sample(record["id"], Image.fromarray(pixels.astype(np.uint8)))
+        return ImageSample(record["id"], Image.fromarray(pixels.astype(np.uint8)))
 
 
 class MeanColour(Candidate):
@@ -58,7 +59,7 @@ class MeanColour(Candidate):
     def sharing(self) -> str:
         return "none"
 
-    def prepare(self, sample: Sample) -> np.ndarray:
+    def prepare(self, sample: ImageSample) -> np.ndarray:
         return np.asarray(sample.image)
 
     def load(self, device: torch.device) -> Forward:

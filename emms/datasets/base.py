@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
-from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict
+
+from emms.downstream import Sample
+from emms.downstream.image_classification import ImageClassification
 
 LISTING = pl.Schema({"id": pl.String, "label": pl.Int32, "path": pl.String, "position": pl.Int64})
 """Columns of a listing: the sample's name, unique and the same on every machine; the index of its label in `labels`;
@@ -23,15 +25,8 @@ class Listing:
     samples: pl.DataFrame
     labels: list[str]
     """What the labels say, each once: class names for classification. `samples["label"]` points into it."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One sample, ready for any network's preprocessing."""
-
-    id: str
-    image: Image
-    """In mode RGB, upright."""
+    notes: list[str] = field(default_factory=list)
+    """What to warn of, in sentences, such as files that are not read."""
 
 
 class Dataset(BaseModel, ABC):
@@ -39,8 +34,8 @@ class Dataset(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tasks: ClassVar[frozenset[str]] = frozenset({"image-classification"})
-    """The tasks whose samples this format can give."""
+    tasks: ClassVar[frozenset[str]] = frozenset({ImageClassification.name})
+    """The downstream tasks whose samples this format can give."""
 
     format: str
 
@@ -57,9 +52,18 @@ class Dataset(BaseModel, ABC):
         Raises DatasetError when the dataset is missing, empty, or contradicts itself.
         """
 
+    def reading(self) -> dict[str, Any]:
+        """Return, as JSON, the settings that determine what is read from a sample's file at its position.
+
+        By default all but the path. Leave out what only says where files lie, or what labels are called.
+        """
+        return self.model_dump(mode="json", exclude={"path"})
+
     @abstractmethod
     def load(self, record: dict[str, Any]) -> Sample:
         """Read one sample; `record` is a row of the listing. Called from several threads at once.
+
+        Returns the `sample` of the downstream task that is run.
 
         Raises BadSampleError, with the reason and the remedy but not the sample's id, when it cannot be read.
         """

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from emms.datasets.base import LISTING, Dataset, Listing, Sample
+from emms.datasets.base import LISTING, Dataset, Listing
+from emms.downstream.image_classification import ImageSample
 
 _NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
@@ -28,10 +29,10 @@ class Digits(Dataset):
         ids = [f"digit-{i:04}" for i in position]
         return Listing(pl.DataFrame({"id": ids, "label": labels, "path": path, "position": position}, LISTING), _NAMES)
 
-    def load(self, record: dict[str, Any]) -> Sample:
+    def load(self, record: dict[str, Any]) -> ImageSample:
         """Return one digit."""
         grey = _table(record["path"])[record["position"], :-1].reshape(8, 8)
-        return Sample(record["id"], Image.fromarray(np.rint(grey * (255 / 16)).astype(np.uint8)).convert("RGB"))
+        return ImageSample(record["id"], Image.fromarray(np.rint(grey * (255 / 16)).astype(np.uint8)).convert("RGB"))
 
 
 @cache

@@ -14,7 +14,8 @@ import polars as pl
 from PIL import Image
 from pydantic import Field
 
-from emms.datasets.base import LISTING, Dataset, Listing, Sample
+from emms.datasets.base import LISTING, Dataset, Listing
+from emms.downstream.image_classification import ImageSample
 from emms.errors import DatasetError
 from emms.paths import UserPath
 
@@ -68,10 +69,10 @@ class FashionMNIST(Dataset):
         ids = [f"{self.split}-{i:05}" for i in position]
         return Listing(pl.DataFrame({"id": ids, "label": labels, "path": path, "position": position}, LISTING), _NAMES)
 
-    def load(self, record: dict[str, Any]) -> Sample:
+    def load(self, record: dict[str, Any]) -> ImageSample:
         """Return one image."""
         grey = _read(record["path"], 3)[record["position"]]
-        return Sample(record["id"], Image.fromarray(grey).convert("RGB"))
+        return ImageSample(record["id"], Image.fromarray(grey).convert("RGB"))
 
     def _file(self, name: str) -> str:
         folder = os.path.abspath(self.path)

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field
 
-from emms.datasets.base import LISTING, Dataset, Listing, Sample
+from emms.datasets.base import LISTING, Dataset, Listing
 from emms.datasets.images import image_extensions, read_image
+from emms.downstream.image_classification import ImageSample
 from emms.errors import DatasetError
 from emms.paths import UserPath
 
@@ -44,9 +45,9 @@ class ImageFolder(Dataset):
         samples = pl.DataFrame({"id": ids, "label": classes, "path": [f"{root}/{i}" for i in ids]})
         return Listing(samples.with_columns(position=pl.lit(0)).cast(LISTING), labels)
 
-    def load(self, record: dict[str, Any]) -> Sample:
+    def load(self, record: dict[str, Any]) -> ImageSample:
         """Read one image. Raises BadSampleError."""
-        return Sample(record["id"], read_image(record["path"]))
+        return ImageSample(record["id"], read_image(record["path"]))
 
     def _class_folders(self, root: str) -> list[str]:
         if not os.path.isdir(root):

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from emms.datasets.base import LISTING, Dataset, Listing, Sample
+from emms.datasets.base import LISTING, Dataset, Listing
 from emms.datasets.images import read_image
 from emms.datasets.parquet_cells import open_column, read_cell, stream_cells
+from emms.downstream.image_classification import ImageSample
 from emms.errors import BadSampleError, DatasetError, did_you_mean
 from emms.paths import UserPath
 
@@ -65,14 +66,14 @@ class ParquetImages(Dataset):
         samples = samples.with_columns(label=pl.col("value").replace_strict(values, np.arange(len(values))))
         return Listing(samples.select(LISTING.names()).cast(LISTING), labels_of)
 
-    def load(self, record: dict[str, Any]) -> Sample:
+    def load(self, record: dict[str, Any]) -> ImageSample:
         """Read one image; fast when neighbours in the listing are asked for at about the same time.
 
         Raises BadSampleError.
         """
         path, row = record["path"], record["position"]
         if not self._is_table(path):
-            return Sample(record["id"], read_image(path))
+            return ImageSample(record["id"], read_image(path))
         try:
             image = read_cell(path, self.image_column, row)
         except (OSError, pa.ArrowException) as cause:
@@ -81,7 +82,7 @@ class ParquetImages(Dataset):
             raise BadSampleError(
                 f"null in column '{self.image_column}', row {row}; give the row an image, or remove it"
             )
-        return Sample(record["id"], read_image(io.BytesIO(image)))
+        return ImageSample(record["id"], read_image(io.BytesIO(image)))
 
     def _root(self) -> str:
         return os.path.abspath(self.path)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from emms.errors import EstimatorError
+from emms.estimators.source import Source
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.checks import as_numbers, check_finite
 from emms.moments.tensors import on_gpu
@@ -61,6 +64,16 @@ class Estimator(ABC):
         Raises EstimatorError when they do not determine a score.
         """
 
+    def fit_source(self, source: Source) -> Self:
+        """Score the features of a source, reading what this kind of estimator reads.
+
+        Raises EstimatorError when they do not determine a score, or when it needs classes and there are none.
+        """
+        if self.needs == "labels":
+            return self.fit(source.features(), source.class_index(self.name))
+        fit: Any = self.fit
+        return fit(source.features(), source.label_embeddings, source.label_index)
+
 
 class MomentEstimator(Estimator):
     """An estimator that knows the features through their moments alone, so that it need not hold them."""
@@ -80,6 +93,19 @@ class MomentEstimator(Estimator):
     def fit_folds(self, folds: Sequence[Moments], label_embeddings: np.ndarray | None = None) -> Self:
         """Score from the moments of each of several folds, cross-validated; otherwise as `fit_moments`."""
         raise NotImplementedError(f"estimator '{self.name}' is not cross-validated")
+
+    def fit_source(self, source: Source) -> Self:
+        """Score from the moments of a source's features."""
+        if self.needs == "labels":
+            source.class_index(self.name)
+        moments = source.moments(self.folds)
+        # Moments of labels that samples do not share hold the label embeddings already.
+        embeddings = source.label_embeddings if source.classes and self.needs == "label embeddings" else None
+        return (
+            self.fit_folds(moments, embeddings)
+            if self.folds > 1
+            else self.fit_moments(reduce(add, moments), embeddings)
+        )
 
 
 class ClassMomentEstimator(MomentEstimator):
@@ -116,18 +142,23 @@ class SampleEstimator(Estimator):
 
 
 class BatchEstimator(Estimator):
-    """An estimator of class labels, by their label embeddings, that reads the features again and again, in batches."""
+    """An estimator of how well features explain label embeddings that reads the features in batches, more than once."""
 
     needs = "label embeddings"
     reads = "samples"
 
     @abstractmethod
-    def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray, /) -> Self:
-        """Score features that come in batches (B, D1), in the order of class indices y (N,).
+    def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray, /, *, classes: bool = True) -> Self:
+        """Score features that come in batches (B, D1), in the order of the labels y (N,).
 
-        batches: can be gone through more than once. Z: (C, D2, K), label embeddings of the classes.
+        batches: can be gone through more than once. Z: (U, D2, K), embeddings of the U different labels. classes:
+        whether a label is a class, which many samples share.
         Raises EstimatorError when they do not determine a score.
         """
+
+    def fit_source(self, source: Source) -> Self:
+        """Score the features of a source, batch by batch."""
+        return self.fit_batches(source.batches, source.label_embeddings, source.label_index, classes=source.classes)
 
 
 class LogitsEstimator(Estimator):

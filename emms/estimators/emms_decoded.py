@@ -1,8 +1,8 @@
-"""EMMS, decoded: how often the label embeddings that features predict, out of sample, are nearest to the right ones."""
+"""EMMS, decoded: how often a held-out sample's label can be read off the label embedding that its features predict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import add
 from typing import Any, ClassVar, Self
@@ -11,26 +11,34 @@ import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import BatchEstimator, check_labels_vary, checked_samples
+from emms.estimators.decoding import Asked, ClassDecoder, Decoder, OwnLabelDecoder
 from emms.estimators.samples import row_blocks
 from emms.estimators.settings import checked_count
-from emms.moments import ClassMoments
+from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.checks import as_class_indices, as_numbers
 from emms.moments.folds import add_up, deal
 
 
 class EMMSDecoded(BatchEstimator):
-    """Part of the held-out samples whose predicted label embedding is nearest to that of their own class.
+    """Part of the held-out samples whose predicted label embedding is nearer to their own label than to others.
 
     Ridge regression predicts the label embeddings of all K encoders from the features, fold by fold from the moments
-    of the other folds; a sample's class is then read off as the one whose embeddings, side by side, lie nearest to the
-    predicted ones. X and Z are standardised. The penalty is D1: a prior by which features of any number explain as much
-    as there is noise. Nothing is tuned, neither by hand nor on the data.
+    of the other folds. X and Z are standardised. The penalty is D1: a prior by which features of any number explain as
+    much as there is noise. Nothing is tuned, neither by hand nor on the data. A held-out sample counts if, of several
+    labels, its own is the one whose embeddings, side by side, lie nearest to the predicted ones. These labels are
+
+    - all C of them where samples share labels (classes); by chance a sample counts with probability 1 / C;
+    - its own and m others where each sample has a label of its own (captions, answers), m = `others` different labels
+      drawn by seed, or all there are if these are fewer; by chance a sample counts with probability 1 / (m + 1).
+
+    Where other labels are exactly as near as its own, the sample counts as their equal share.
 
     Where EMMS asks how much of the labels' variance features explain, this asks whether it is the part that tells
-    classes apart; and since held-out samples are asked, width alone earns nothing.
+    labels apart; and since held-out samples are asked, width alone earns nothing.
 
-    validation: into how many folds the samples of each class are dealt; seed: of their random order. Folds are by
-    place, not by features, so that all networks share them; so another order of the samples gives other folds.
+    validation: into how many folds the samples are dealt, those of each label evenly. others: m. seed: of the order in
+    which samples are dealt, and of the labels that are drawn. Folds are by place, not by features, so that all
+    networks share them; so another order of the samples gives other folds.
 
     After Meng et al.: Foundation Model is Efficient Multimodal Multitask Model Selector, NeurIPS 2023.
     """
@@ -39,29 +47,34 @@ class EMMSDecoded(BatchEstimator):
     summary: ClassVar[str] = "part of held-out samples whose label can be read off the predicted label embedding"
     paper: ClassVar[str] = "after Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "5 (D1^3 / 3 + 2 C D1^2) + N C D1"
-    version = 2
+    version = 3
 
-    def __init__(self, validation: int = 5, seed: int = 0) -> None:
+    def __init__(self, validation: int = 5, others: int = 99, seed: int = 0) -> None:
         self.validation = checked_count(self.name, "validation", validation, least=2)
+        self.others = checked_count(self.name, "others", others)
         self.seed = checked_count(self.name, "seed", seed, least=0)
 
     def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
-        """Score features X (N, D1) against the label embeddings of classes.
+        """Score features X (N, D1) against label embeddings.
 
-        Z: (C, D2, K), embeddings of each class from K encoders; of two dimensions it is K = 1. y: (N,), class indices
-        from 0 to C - 1. Raises EstimatorError for nan, wrong shapes, fewer than two classes, and fewer samples than
-        folds.
+        Z: (C, D2, K), embeddings of each class from K encoders, with y (N,), class indices from 0 to C - 1; or
+        (N, D2, K), embeddings of the label of each sample, without y. Of two dimensions it is K = 1.
+        Raises EstimatorError for nan, wrong shapes, fewer than two labels, and fewer samples than folds.
         """
         X = as_numbers("features", X, "N", "D1")
-        if y is None:
-            raise EstimatorError("labels can be read off for classes alone; for labels of each sample use 'emms-cv'")
-        y = as_class_indices(y)
+        classes = y is not None
+        if classes:
+            y = as_class_indices(y)
+        else:
+            Z = as_numbers("label embeddings", Z, "N", "D2", "K")
+            distinct, y = np.unique(Z.reshape(len(Z), -1), axis=0, return_inverse=True)
+            Z = distinct.reshape(-1, *Z.shape[1:])
         checked_samples(X[:, :1], y)
-        return self.fit_batches([X[rows] for rows in row_blocks(*X.shape)], Z, y)
+        return self.fit_batches([X[rows] for rows in row_blocks(*X.shape)], Z, y, classes=classes)
 
-    def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray) -> Self:
-        """Score features that come in batches (B, D1), in the order of y (N,); otherwise as `fit`."""
-        Z = as_numbers("label embeddings", Z, "C", "D2", "K")
+    def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray, /, *, classes: bool = True) -> Self:
+        """Score features that come in batches (B, D1), in the order of y (N,); see `BatchEstimator`."""
+        Z = as_numbers("label embeddings", Z, "C" if classes else "U", "D2", "K")
         if len(y) < self.validation:
             raise EstimatorError(
                 f"{len(y)} samples cannot be dealt into {self.validation} folds; use more samples, or lower the "
@@ -71,41 +84,52 @@ class EMMSDecoded(BatchEstimator):
         first = next(iter(batches), None)
         if first is None:
             raise EstimatorError("there are no batches of features to score")
-        parts = [ClassMoments(first.shape[1], len(Z)) for _ in range(self.validation)]
-        add_up(parts, batches, dealt, y)
-        total = reduce(add, parts)
-        if total.count != len(y):
-            raise EstimatorError(
-                f"batches hold {total.count} rows of features, but there are {len(y)} class labels; there must be one "
-                f"a row, and the batches must be a list or the like, since they are gone through more than once"
-            )
-        check_labels_vary(total, Z)
-        penalties = total.unit_penalties()
-        decoders = [_Decoder(total - part, penalties, Z) for part in parts]
+        decoders, counts = (self._class_decoders if classes else self._own_label_decoders)(
+            batches, Z, y, dealt, first.shape[1]
+        )
+        asked = Asked(len(Z), None if classes else self.others, self.seed)
         right, start = np.zeros(self.validation), 0
         for batch in batches:
-            here, fold_of = y[start : start + len(batch)], dealt[start : start + len(batch)]
-            for fold, decoder in enumerate(decoders):
-                mine = fold_of == fold
-                right[fold] += np.count_nonzero(decoder(batch[mine]) == here[mine])
+            for rows in asked.blocks(start, start + len(batch)):
+                here = slice(rows.start - start, rows.stop - start)
+                for fold, decoder in enumerate(decoders):
+                    mine = dealt[rows] == fold
+                    if mine.any():
+                        right[fold] += decoder.right(batch[here][mine], y[rows][mine], asked.labels(rows), asked.others)
             start += len(batch)
-        self.fold_scores_ = right / [part.count for part in parts]
+        self.fold_scores_ = right / counts
         self.score_ = float(right.sum() / len(y))
         return self
 
+    def _class_decoders(
+        self, batches: Iterable[np.ndarray], Z: np.ndarray, y: np.ndarray, dealt: np.ndarray, width: int
+    ) -> tuple[Sequence[Decoder], list[int]]:
+        """Return a decoder for each fold, from the samples of the others, and how many samples each fold has."""
+        parts = [ClassMoments(width, len(Z)) for _ in range(self.validation)]
+        add_up(parts, batches, dealt, y)
+        total = reduce(add, parts)
+        _check_batches(total, y)
+        check_labels_vary(total, Z)
+        penalties = total.unit_penalties()
+        return [ClassDecoder(total - part, penalties, Z) for part in parts], [part.count for part in parts]
 
-class _Decoder:
-    """Reads classes off features, by a ridge regression of label embeddings (C, D2, K) on training samples."""
+    def _own_label_decoders(
+        self, batches: Iterable[np.ndarray], Z: np.ndarray, y: np.ndarray, dealt: np.ndarray, width: int
+    ) -> tuple[Sequence[Decoder], list[int]]:
+        """Return what `_class_decoders` does, for labels that samples do not share."""
+        parts = [TargetMoments(width, *Z.shape[1:]) for _ in range(self.validation)]
+        add_up(parts, batches, dealt, y, Z)
+        total = reduce(add, parts)
+        _check_batches(total, y)
+        check_labels_vary(total, None)
+        penalties = total.unit_penalties()
+        return [OwnLabelDecoder(total - part, penalties, Z) for part in parts], [part.count for part in parts]
 
-    def __init__(self, training: ClassMoments, penalties: np.ndarray, Z: np.ndarray) -> None:
-        labels = training.standardised(Z).reshape(len(Z), -1)
-        if labels.shape[1] > len(labels):  # as many columns as classes keep all distances between them
-            labels = np.linalg.qr(labels.T).R.T
-        self._labels, self._squares, self._mean = labels, (labels**2).sum(axis=1), training.mean
-        self._weights = training.shrunk_space(penalties).solve(training.centred_sums().T @ labels)
 
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Return the class (B,) whose label embedding lies nearest to the one that features X (B, D1) predict."""
-        predicted = (X - self._mean) @ self._weights
-        # |p - z|^2 without |p|^2, which all classes share.
-        return np.argmin(self._squares - 2 * predicted @ self._labels.T, axis=1)
+def _check_batches(total: Moments, y: np.ndarray) -> None:
+    """Raise EstimatorError unless there was a row of features for each label."""
+    if total.count != len(y):
+        raise EstimatorError(
+            f"batches hold {total.count} rows of features, but there are {len(y)} labels; there must be one per row, "
+            f"and the batches must be a list or the like, since they are gone through more than once"
+        )

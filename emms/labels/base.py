@@ -36,7 +36,11 @@ class LabelEncoder(ABC):
 
     @abstractmethod
     def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
-        """Return one embedding a text, (len(texts), D2), float32, finite; a text's does not depend on the others.
+        """Return one embedding per text, (len(texts), D2), float32, finite; it does not depend on the other texts.
 
         Raises LabelEncoderError when a text cannot be embedded.
         """
+
+    def why_alike(self, one: str, other: str) -> str:
+        """Return why two texts may have got the same embedding, and what helps, for the message that says so."""
+        return "it gives both the same embedding (many encoders ignore case and accents, or do not know emoji)"

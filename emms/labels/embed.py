@@ -1,11 +1,11 @@
-"""Label embeddings in the store: how they are addressed, computed and read."""
+"""Label embeddings in the store: what determines them, and how they are computed and read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +13,34 @@ import pyarrow as pa
 from emms.errors import LabelEncoderError, StoreError
 from emms.labels.base import LabelEncoder
 from emms.labels.width import ALIKE
-from emms.store import Store
+from emms.store import Key, Meta, Store
 from emms.store.digests import FileDigests
 
-VERSION = 1
-KIND = "labels"
 FILE = "label_embeddings.parquet"
 
-LabelsKey = dict[str, Any]
+
+class LabelsMeta(Meta):
+    """What is noted about label embeddings."""
+
+    encoder: str
+    texts: int
+    width: int
+
+
+class LabelsKey(Key):
+    """What determines the embeddings of texts, in this order, by one encoder."""
+
+    kind: ClassVar[str] = "labels"
+    version: ClassVar[int] = 2
+    meta: ClassVar[type[Meta]] = LabelsMeta
+
+    encoder: dict[str, Any]
+    texts: str
+    """SHA-256 of the texts."""
+
+    def file_names(self) -> tuple[str, ...]:
+        """Return the name of the one file."""
+        return (FILE,)
 
 
 def labels_key(encoder: LabelEncoder, texts: Sequence[str], store: Store) -> LabelsKey:
@@ -29,29 +49,26 @@ def labels_key(encoder: LabelEncoder, texts: Sequence[str], store: Store) -> Lab
     Files are hashed where `store` does not remember their digests; no weights are read into memory.
     Raises LabelEncoderError when the encoder's files cannot be had.
     """
-    return {
-        "stage": "labels",
-        "version": VERSION,
-        "encoder": encoder.reference(FileDigests(store)),
-        "texts": hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest(),
-    }
+    return LabelsKey(
+        encoder=encoder.reference(FileDigests(store)),
+        texts=hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest(),
+    )
 
 
 def embed_labels(
-    encoder: LabelEncoder, texts: Sequence[str], store: Store, key: LabelsKey, device: str = "cpu"
-) -> bool:
-    """Embed the texts into the store, under their `labels_key`, unless it has them; return whether that took work.
+    encoder: LabelEncoder, texts: Sequence[str], store: Store, key: LabelsKey, device: str = "cpu", *, classes: bool
+) -> None:
+    """Embed the texts into the store, under their `labels_key`.
 
-    Raises LabelEncoderError when the encoder fails, gives anything but one finite vector a text, or gives two
-    different texts the same.
+    classes: whether each text is a class, so that no two may have the same embedding.
+    Raises LabelEncoderError when the encoder fails, gives anything but one finite vector per text, or cannot tell two
+    classes apart.
     """
-    if store.find(KIND, key):
-        return False
     embeddings = np.ascontiguousarray(encoder.encode(texts, device), dtype=np.float32)
     if embeddings.ndim != 2 or len(embeddings) != len(texts) or not embeddings.shape[1]:
         raise LabelEncoderError(
             f"label encoder '{encoder.name}' gives an array of shape {embeddings.shape} for {len(texts)} texts; "
-            f"it must give one row a text, so mend it or use another"
+            f"it must give one row per text, so fix it or use another"
         )
     spoilt = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(spoilt):
@@ -59,15 +76,15 @@ def embed_labels(
             f"label encoder '{encoder.name}' gives nan or infinity for {len(spoilt)} of {len(texts)} texts, the first "
             f"'{texts[spoilt[0]]}'; its weights may be damaged, so download them again or use another encoder"
         )
-    _check_different(encoder.name, texts, embeddings)
+    if classes:
+        _check_different(encoder, texts, embeddings)
     lists = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.reshape(-1)), embeddings.shape[1])
-    with store.create(KIND, key) as draft:
+    with store.create(key) as draft:
         draft.table(FILE, pa.table({"text": list(texts), "embedding": lists}))
-        draft.meta |= {"encoder": encoder.name, "texts": len(texts), "width": embeddings.shape[1]}
-    return True
+        draft.meta = LabelsMeta(encoder=encoder.name, texts=len(texts), width=embeddings.shape[1])
 
 
-def _check_different(name: str, texts: Sequence[str], embeddings: np.ndarray) -> None:
+def _check_different(encoder: LabelEncoder, texts: Sequence[str], embeddings: np.ndarray) -> None:
     """Raise LabelEncoderError when two texts have the same embedding, up to what rounding does to one of them."""
     # Equal rows have equal products, so they are neighbours in this order.
     order = np.argsort(embeddings @ np.random.default_rng(0).standard_normal(embeddings.shape[1]), kind="stable")
@@ -77,21 +94,22 @@ def _check_different(name: str, texts: Sequence[str], embeddings: np.ndarray) ->
         one, other = sorted((texts[order[i]], texts[order[i + 1]]))
         if one != other:
             raise LabelEncoderError(
-                f"label encoder '{name}' cannot tell '{one}' from '{other}': it gives both the same embedding (many "
-                f"ignore case and accents, or do not know emoji); name one of the classes otherwise, or use another "
-                f"encoder"
+                f"label encoder '{encoder.name}' cannot tell '{one}' from '{other}': {encoder.why_alike(one, other)}; "
+                f"give one of the classes another name, or use another encoder"
             )
 
 
 def read_label_embeddings(store: Store, key: LabelsKey) -> np.ndarray:
-    """Return the embeddings, (U, D2) float32, one row a text, read-only: numpy looks at what Parquet gave, uncopied.
+    """Return the embeddings, (U, D2) float32, one row per text; read-only.
 
-    Raises StoreError when they are not in the store.
+    Raises StoreError when they are not in the store, DamagedError when they are damaged there.
     """
-    artifact = store.find(KIND, key)
+    artifact = store.find(key)
     if artifact is None:
-        raise StoreError(
-            f"label embeddings are not in store '{store.url}', or damaged there; run again to compute them anew"
-        )
-    lists = artifact.table(FILE)["embedding"].combine_chunks()
-    return lists.flatten().to_numpy(zero_copy_only=True).reshape(len(lists), lists.type.list_size)
+        raise StoreError(f"label embeddings have gone from store '{store.url}'; run again to compute them anew")
+    table = artifact.table(FILE)
+    try:
+        lists = table["embedding"].combine_chunks()
+        return lists.flatten().to_numpy(zero_copy_only=True).reshape(artifact.meta.texts, artifact.meta.width)
+    except (KeyError, AttributeError, ValueError, pa.ArrowException) as cause:
+        raise artifact.damaged() from cause

@@ -65,6 +65,10 @@ class PackagedEncoder(LabelEncoder):
         """Return the embeddings, (len(texts), D2) float32; see `LabelEncoder.encode`."""
         return self._encoder.encode(texts, device)
 
+    def why_alike(self, one: str, other: str) -> str:
+        """Return why two texts may have got the same embedding; see `LabelEncoder.why_alike`."""
+        return self._encoder.why_alike(one, other)
+
 
 def _open(name: str, package: Package, pooling: str) -> LabelEncoder:
     # The package is looked up, not imported: its own code may need what is not installed.

@@ -10,12 +10,10 @@ import logging
 import threading
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 from emms.errors import ModelError, did_you_mean
-from emms.store import Store
-
-VERSION = 1
+from emms.store import Key, Meta, Store
 
 # Random weights come from torch's global generator, which is set and set back while a network is built.
 BUILDING = threading.Lock()
@@ -39,20 +37,32 @@ class Architecture:
     parameters: int
 
 
+class ArchitectureMeta(Meta):
+    known: dict[str, Any]
+
+
+class ArchitectureKey(Key):
+    kind: ClassVar[str] = "architectures"
+    version: ClassVar[int] = 2
+    meta: ClassVar[type[Meta]] = ArchitectureMeta
+    timm: str
+    name: str
+
+
 def look_up(name: str, shown_as: str, store: Store | None) -> Architecture:
     """Return what is known of `name`, from the store if it is there.
 
     Raises ModelError, in which the model is `shown_as`, when timm has no such name; nearest ones are offered.
     """
-    key = {"stage": "architecture", "version": VERSION, "timm": version("timm"), "name": name}
-    found = store.find("architectures", key) if store else None
+    key = ArchitectureKey(timm=version("timm"), name=name)
+    found = store.find(key) if store else None
     if found is not None:
-        return Architecture(**found.meta)
+        return Architecture(**found.meta.known)
     _check_name(name, shown_as)
     known = _read_off(name)
     if store:
-        with store.create("architectures", key) as draft:
-            draft.meta |= asdict(known)
+        with store.create(key) as draft:
+            draft.meta = ArchitectureMeta(known=asdict(known))
     return known
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from emms.datasets.base import Sample
 from emms.store import Store
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ class View:
 class Candidate(ABC):
     """One network at one layer, as a spec names it. Making one is cheap and reads no weights."""
 
-    tasks: ClassVar[frozenset[str]] = frozenset({"image-classification"})
-    """The tasks whose samples this family of networks can take."""
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
+    """The fields of a sample that this family of networks reads. It can do any task whose samples have them."""
 
     def __init__(self, spec: ModelSpec, store: Store | None = None) -> None:
         self.spec = spec
@@ -71,8 +70,8 @@ class Candidate(ABC):
         """Return what candidates must have in common for `prepare` to do the same, so that it is done once for all."""
 
     @abstractmethod
-    def prepare(self, sample: Sample) -> np.ndarray:
-        """Turn one sample into what is stacked to a batch. Called from several threads at once."""
+    def prepare(self, sample: Any) -> np.ndarray:
+        """Turn one sample of the task into what is stacked to a batch. Called from several threads at once."""
 
     @abstractmethod
     def load(self, device: torch.device) -> Forward:

@@ -1,31 +1,31 @@
-"""Feature extraction: images through frozen networks, into the store, in bounded memory.
+"""Feature extraction: samples through frozen networks, into the store, in bounded memory.
 
-Candidates are taken together in passes. In a pass every image is read, decoded and resized once for all candidates, and
-goes once through each network, however many of its layers are candidates. Features go to the store in shards of a fixed
-number of samples; a shard is an artifact of its own, so what was finished before a process was killed is not computed
-again, and a spoilt file costs one shard.
+Candidates are taken together in passes. In a pass every sample is read and decoded once for all candidates, prepared
+once for all that prepare it alike, and goes once through each network, however many of its layers are candidates.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
 from emms.datasets.base import Dataset
-from emms.errors import BadSampleError, DatasetError, EMMSError, ModelError
-from emms.hardware import cores, default_batch_size, keep_freed_memory
-from emms.models.base import Candidate, Forward
-from emms.models.features import FILE, ROW_GROUP_ROWS, FeaturesKey, shard_key, shards, to_table
+from emms.datasets.samples import Skipped, confirm, unreadable
+from emms.downstream import Sample
+from emms.errors import DatasetError, EMMSError
+from emms.hardware import default_batch_size
+from emms.models.features import SHARD_ROWS
+from emms.models.loading import Batch, Record, batches, find_unreadable
+from emms.models.network import Network, OutOfMemoryError
+from emms.models.passes import Member
+from emms.models.shards import Shard
 from emms.progress import listener
-from emms.store import Store, address
+from emms.store import Store
 
 if TYPE_CHECKING:  # see emms.hardware
     import torch
@@ -33,245 +33,150 @@ if TYPE_CHECKING:  # see emms.hardware
 BATCHES_AHEAD = 3
 """Batches that are prepared while a GPU computes. A CPU has nothing to gain: threads that decode would only hold up
 those that multiply, which wait for each other after each layer (measured: a tenth of the whole time)."""
-NETWORKS_IN_PASS = 8
-"""Networks that are in memory together. More would save decoding, fewer would save memory."""
+SAVE_S = 60.0
+"""Seconds of work after which an unfinished shard is written to the store."""
 
 
 @dataclass
-class Member:
-    """A candidate in a pass, with the key of its features; once it has failed, the reason."""
+class Extraction:
+    """Takes samples through networks, and stores what the store lacks of their features.
 
-    candidate: Candidate
-    key: FeaturesKey
-    failure: str | None = None
-    rows: list[np.ndarray] = field(default_factory=list)
-    """Features of the current shard, batch by batch."""
-    seconds: float = 0.0
-    """Spent in forward passes of the current shard."""
-    computed: int = 0
-    """Shards that were computed, not found in the store."""
-
-    @property
-    def id(self) -> str:
-        """The candidate's name in every output."""
-        return self.candidate.spec.id
-
-    @cached_property
-    def network(self) -> str:
-        """What candidates that are one network at several layers have in common."""
-        return address(self.key["network"] | {"preprocessing": self.key["preprocessing"]})
-
-    def fail(self, reason: str) -> None:
-        """Leave this candidate out from here on."""
-        self.failure, self.rows = reason, []
-        listener.get().failed(self.id, reason)
-
-
-def plan_passes(members: Sequence[Member]) -> list[list[Member]]:
-    """Group candidates into passes: those that prepare a sample alike, at most NETWORKS_IN_PASS networks in each."""
-    alike: dict[Hashable, dict[str, list[Member]]] = {}
-    for member in members:
-        sharing = (type(member.candidate).prepare, member.candidate.sharing())
-        alike.setdefault(sharing, {}).setdefault(member.network, []).append(member)
-    passes = []
-    for networks in alike.values():
-        groups = list(networks.values())
-        for start in range(0, len(groups), NETWORKS_IN_PASS):
-            passes.append([member for group in groups[start : start + NETWORKS_IN_PASS] for member in group])
-    return passes
-
-
-def extract(
-    members: Sequence[Member],
-    dataset: Dataset,
-    samples: pl.DataFrame,
-    store: Store,
-    device: torch.device,
-    batch_size: int | None = None,
-    confirm: Callable[[Sequence[dict[str, Any]]], None] = lambda records: None,
-) -> None:
-    """Compute what the store lacks of the features of one pass.
-
-    members: candidates that `plan_passes` put together; a failed one gets a `failure`, the others go on.
-    samples: N rows of the dataset's listing.
-    batch_size: images a forward pass; halved, for the network concerned, when memory runs out.
-    confirm: called with the samples of a shard before its features are written; raises if they are not what the keys
-    say they are.
-
-    Raises DatasetError when a sample cannot be read, StoreError when the store cannot be written.
+    records: rows of the dataset's listing, each with the digest of its file. shards: what determines the contents of
+    each shard of `shard_rows` records. batch_size: samples per forward pass, by default what suits the device; halved,
+    for the network concerned, when memory runs out.
     """
-    ahead = BATCHES_AHEAD
-    if device.type == "cpu":
-        keep_freed_memory()
-        ahead = 0
-        if members[0].key["dtype"] == "bfloat16":
+
+    dataset: Dataset
+    records: pl.DataFrame
+    shards: Sequence[str]
+    store: Store
+    device: torch.device
+    batch_size: int | None = None
+    on_bad_sample: Literal["stop", "skip"] = "stop"
+    shard_rows: int = SHARD_ROWS
+    _began: int = field(default_factory=time.time_ns)
+
+    def run(self, members: Sequence[Member]) -> None:
+        """Take the samples through the networks of one pass; a candidate that fails does not take the others along.
+
+        Networks that do not fit into memory beside the others are taken alone afterwards.
+        Raises DatasetError when a sample cannot be read and is not to be skipped, or has changed, and StoreError when
+        the store cannot be written. Whatever stops the work, the features computed so far are in the store.
+        """
+        if self.device.type == "cpu" and any(member.key.dtype == "bfloat16" for member in members):
             listener.get().warn(
                 "dtype bfloat16 is slower than float32 on a CPU, unless it has instructions for it (AMX, AVX-512 BF16)"
             )
-    networks: dict[str, _Network] = {}
-    for shard in range(shards(members[0].key, len(samples))):
-        rows = members[0].key["shard_rows"]
-        part = samples[shard * rows : (shard + 1) * rows].to_dicts()
-        missing = [
-            member
-            for member in members
-            if member.failure is None and store.find("features", shard_key(member.key, shard)) is None
-        ]
-        for member in missing:
-            if member.network not in networks:
-                networks[member.network] = _Network(device, batch_size or default_batch_size(device))
-        if missing:
-            _compute_shard(missing, networks, dataset, part, store, shard, shard * rows, len(samples), ahead, confirm)
+        self._pass(members)
+        postponed = [member for member in members if member.postponed]
+        for network in dict.fromkeys(member.network for member in postponed):
+            alone = [member for member in postponed if member.network == network]
+            for member in alone:
+                member.postponed = False
+            self._pass(alone)
 
+    def _pass(self, members: Sequence[Member]) -> None:
+        networks: dict[str, Network] = {}
+        for index, contents in enumerate(self.shards):
+            shards = [
+                Shard(member, self.store, contents)
+                for member in members
+                if member.active and self.store.find(member.key.shard(contents)) is None
+            ]
+            for member in (shard.member for shard in shards):
+                if member.network not in networks:
+                    size = self.batch_size or default_batch_size(self.device)
+                    networks[member.network] = Network(member.candidate, member.key.dtype, self.device, size)
+            if shards:
+                self._compute(shards, networks, index * self.shard_rows)
 
-def _compute_shard(
-    members: Sequence[Member],
-    networks: dict[str, _Network],
-    dataset: Dataset,
-    records: Sequence[dict[str, Any]],
-    store: Store,
-    shard: int,
-    before: int,
-    total: int,
-    ahead: int,
-    confirm: Callable[[Sequence[dict[str, Any]]], None],
-) -> None:
-    for member in members:
-        member.rows, member.seconds = [], 0.0
-    done = before
-    size = max(network.batch_size for network in networks.values())
-    for batch in _batches(dataset, members[0].candidate, records, size, ahead):
-        if all(member.failure for member in members):
-            return
-        done += len(batch)
-        for name, network in networks.items():
-            sharers = [m for m in members if m.network == name and m.failure is None]
-            network.run(batch, sharers)
-            for member in sharers:
-                if member.failure is None:
-                    listener.get().advance(member.id, done, total)
-    confirm(records)
-    for member in members:
-        if member.failure is None:
-            _write_shard(member, networks[member.network].parameters, store, shard)
-
-
-def _write_shard(member: Member, parameters: int, store: Store, shard: int) -> None:
-    features = np.concatenate(member.rows)
-    member.rows = []
-    spoilt = int((~np.isfinite(features).all(axis=1)).sum())
-    if spoilt:
-        member.fail(
-            f"model '{member.id}' gives features with nan or infinity for {spoilt} of {len(features)} samples "
-            f"(shard {shard}, the first that has any); "
-            f"check its weights, or use dtype float32"
-        )
-        return
-    with store.create("features", shard_key(member.key, shard)) as draft:
-        draft.table(FILE, to_table(features), row_group_rows=ROW_GROUP_ROWS)
-        draft.meta |= {
-            "model": member.id,
-            "samples": len(features),
-            "dimension": features.shape[1],
-            "parameters": parameters,
-            "seconds": member.seconds,
+    def _compute(self, shards: list[Shard], networks: dict[str, Network], first: int) -> None:
+        """Compute and write one shard, whose first sample is in row `first`, for all members that lack it."""
+        records = self.records[first : first + self.shard_rows].to_dicts()
+        total = len(self.records)
+        preparations: dict[Hashable, Callable[[Sample], np.ndarray]] = {
+            shard.member.preparation: shard.member.candidate.prepare for shard in shards
         }
-    member.computed += 1
-
-
-def _batches(
-    dataset: Dataset, candidate: Candidate, records: Sequence[dict[str, Any]], size: int, ahead: int
-) -> Iterator[np.ndarray]:
-    """Read and prepare samples in threads, a few batches ahead; Pillow and numpy let go of the interpreter's lock."""
-
-    def prepared(record: dict[str, Any]) -> np.ndarray:
+        start, size = min(shard.done for shard in shards), max(network.batch_size for network in networks.values())
+        saved = time.monotonic()
         try:
-            return candidate.prepare(dataset.load(record))
-        except BadSampleError as bad:
-            raise DatasetError(f"sample '{record['id']}' {bad}; it was whole when the run began") from bad
+            for batch in batches(self.dataset, records, preparations, start, size, self._ahead):
+                if batch.skipped and self.on_bad_sample == "stop":
+                    raise self._unreadable(batch.skipped, first)
+                self._forward(batch, shards, networks)
+                shards = [shard for shard in shards if shard.member.active]
+                for unused in preparations.keys() - {shard.member.preparation for shard in shards}:
+                    del preparations[unused]
+                for shard in shards:
+                    speed = networks[shard.member.network].throughput
+                    listener.get().advance(shard.member.id, first + shard.done, total, speed)
+                if not shards:
+                    return
+                if time.monotonic() - saved > SAVE_S:
+                    self._save(shards, networks, records, first)
+                    saved = time.monotonic()
+        except BaseException:
+            self._save([shard for shard in shards if shard.member.active], networks, records, first)
+            raise
+        confirm(records, self._began)
+        for shard in shards:
+            shard.finish(networks[shard.member.network], first, total)
 
-    pool = ThreadPoolExecutor(cores(), thread_name_prefix="loader")
-    try:
-        waiting: deque[list[Future[np.ndarray]]] = deque()
-        for start in range(0, len(records), size):
-            waiting.append([pool.submit(prepared, record) for record in records[start : start + size]])
-            if len(waiting) > ahead:
-                yield np.stack([future.result() for future in waiting.popleft()])
-        while waiting:
-            yield np.stack([future.result() for future in waiting.popleft()])
-    finally:
-        pool.shutdown(cancel_futures=True)
+    def _forward(self, batch: Batch, shards: Sequence[Shard], networks: dict[str, Network]) -> None:
+        """Take a batch through every network; a network that fails takes its own candidates out of the pass."""
+        for name in dict.fromkeys(shard.member.network for shard in shards):
+            sharers = [shard for shard in shards if shard.member.network == name and shard.done < batch.stop]
+            if sharers:
+                self._through(networks[name], sharers, batch, alone=len(networks) == 1)
+            if not any(shard.member.active for shard in shards if shard.member.network == name):
+                networks.pop(name).unload()
 
-
-class _Network:
-    """A network of a pass, loaded when its first batch comes, with the batch size that memory has room for."""
-
-    def __init__(self, device: torch.device, batch_size: int) -> None:
-        self._device, self.batch_size = device, batch_size
-        self._forward: Forward | None = None
-        self.parameters = 0
-
-    def run(self, batch: np.ndarray, members: Sequence[Member]) -> None:
-        """Add the features of a batch to each member's rows; if the network fails, so do the members."""
-        if not members:
-            return
+    def _through(self, network: Network, shards: Sequence[Shard], batch: Batch, alone: bool) -> None:
+        """Take a batch through one network. alone: whether no other network is in memory."""
+        member = shards[0].member
         try:
-            if self._forward is None:
-                self._forward = members[0].candidate.load(self._device)
-                self.parameters = self._forward.parameters
-            started = time.perf_counter()
-            features = self._run(batch, members)
-            seconds = time.perf_counter() - started
+            inputs = batch.inputs.get(member.preparation, _NOTHING)
+            if isinstance(inputs, Exception):
+                raise inputs
+            features = [np.empty((0, 1), np.float32)] * len(shards)
+            if len(inputs):
+                features = network(inputs, [shard.member.candidate.view for shard in shards])
+            for shard, rows in zip(shards, features, strict=True):
+                shard.add(rows, batch)
+        except OutOfMemoryError as cause:
+            for shard in shards:
+                shard.member.postponed = not alone
+                if alone:
+                    shard.member.fail(str(cause))
         except Exception as cause:  # a network is foreign code: whatever it raises must not stop the others
-            if len(members) > 1:  # it may be the layer of one of them
-                for member in members:
-                    self.run(batch, [member])
-                return
-            self._forward = None  # make room for the others
-            if isinstance(cause, EMMSError):
-                members[0].fail(str(cause))
-            elif _out_of_memory(cause):
-                members[0].fail(f"model '{members[0].id}' does not fit into the memory of {self._device}; use another")
+            if len(shards) > 1:  # it may be the layer of one of them
+                for shard in shards:
+                    self._through(network, [shard], batch, alone)
             else:
-                members[0].fail(f"model '{members[0].id}' fails in its forward pass: {type(cause).__name__}: {cause}")
-        else:
-            for member, rows in zip(members, features, strict=True):
-                member.rows.append(rows)
-                member.seconds += seconds
+                reason = f"model '{member.id}' fails in its forward pass: {type(cause).__name__}: {cause}"
+                member.fail(str(cause) if isinstance(cause, EMMSError) else reason)
 
-    def _run(self, batch: np.ndarray, members: Sequence[Member]) -> list[np.ndarray]:
-        while True:
-            try:
-                parts = [
-                    self._pass(batch[start : start + self.batch_size], members)
-                    for start in range(0, len(batch), self.batch_size)
-                ]
-                return [np.concatenate(part) for part in zip(*parts, strict=True)]
-            except (RuntimeError, MemoryError) as cause:
-                if not _out_of_memory(cause):
-                    raise
-                if self.batch_size == 1:
-                    raise ModelError(
-                        f"model '{members[0].id}' does not fit into the memory of {self._device}, one image at a time; "
-                        f"use another device, or dtype bfloat16"
-                    ) from cause
-            self.batch_size //= 2
-            if self._device.type == "cuda":
-                import torch
+    def _save(
+        self, shards: Sequence[Shard], networks: dict[str, Network], records: Sequence[Record], first: int
+    ) -> None:
+        done = max((shard.done for shard in shards), default=0)
+        confirm(records[:done], self._began)
+        for shard in shards:
+            shard.save(networks[shard.member.network], first, len(self.records))
 
-                torch.cuda.empty_cache()
+    def _unreadable(self, skipped: Sequence[Skipped], first: int) -> DatasetError:
+        """Return the error about samples that cannot be read, with others that are found in some seconds."""
+        here = [bad.model_copy(update={"row": first + bad.row}) for bad in skipped]
+        after = here[-1].row + 1
+        others, looked_at = find_unreadable(self.dataset, self.records[after:], after)
+        left = len(self.records) - after - looked_at
+        more = f"\n({left:,} more samples were not looked at)" if left else ""
+        return unreadable([*here, *others], after + looked_at, more)
 
-    def _pass(self, batch: np.ndarray, members: Sequence[Member]) -> list[np.ndarray]:
-        import torch
-
-        assert self._forward is not None
-        bfloat16 = members[0].key["dtype"] == "bfloat16"
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=bfloat16):
-            outputs = self._forward(batch, [member.candidate.view for member in members])
-        return [output.float().cpu().numpy() for output in outputs]
+    @property
+    def _ahead(self) -> int:
+        return 0 if self.device.type == "cpu" else BATCHES_AHEAD
 
 
-def _out_of_memory(cause: BaseException) -> bool:
-    import torch
-
-    return isinstance(cause, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(cause)
+_NOTHING = np.empty((0,))
+"""The input where no sample of a batch can be read."""

@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 import numpy as np
 
 from emms import hub
-from emms.datasets.base import Sample
+from emms.downstream.image_classification import ImageSample
 from emms.errors import ModelError, UnavailableError, UnreachableError, did_you_mean
 from emms.models.architectures import BUILDING, Architecture, look_up
 from emms.models.base import Candidate, Digests, Forward
@@ -90,7 +90,7 @@ class TimmNetwork(Candidate):
         del config["std"]
         return tuple(sorted(config.items()))
 
-    def prepare(self, sample: Sample) -> np.ndarray:
+    def prepare(self, sample: ImageSample) -> np.ndarray:
         """Return the resized and cropped image, (3, H, W), uint8."""
         return np.asarray(self._transform(sample.image))
 

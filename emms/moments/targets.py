@@ -123,6 +123,15 @@ class TargetMoments(Moments):
         squares = np.einsum("kkd->dk", self.target_scatter) + self.count * self.target_mean.T**2
         return np.swapaxes(projected, 1, 2), squares
 
+    def standardised(self, label_embeddings: np.ndarray) -> np.ndarray:
+        """Return label embeddings (B, D2, K) standardised over these samples, the encoders side by side, (B, K D2)."""
+        scaled = (np.swapaxes(label_embeddings, 1, 2) - self.target_mean) * self._scale()
+        return scaled.reshape(len(scaled), -1)
+
+    def crosses(self) -> np.ndarray:
+        """Return (X - mean)'Z for standardised label embeddings, the encoders side by side, (D1, K D2)."""
+        return self._cross * self._scale().ravel()
+
     def _scale(self) -> np.ndarray:
         """One over the standard deviation of each column, (K, D2)."""
         return 1 / (np.sqrt(np.einsum("kkd->kd", self.target_scatter) / max(self.count, 1)) + EPSILON)

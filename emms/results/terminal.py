@@ -1,7 +1,9 @@
-"""Progress in a terminal or a notebook: the stage, and a bar with images per second for each model."""
+"""Progress in a terminal or a notebook: the phase of the run, and a bar for each model."""
 
 from __future__ import annotations
 
+import time
+from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
@@ -19,12 +21,14 @@ from rich.progress import (
 )
 from rich.text import Text
 
+LOG_S = 30.0
+"""Seconds between two lines of a log, where there is no terminal that shows bars."""
+
 
 class Terminal:
-    """Shows progress while it is entered as a context.
+    """Shows progress while it is entered as a context, which `emms.rank` does.
 
-    >>> with Terminal() as terminal:
-    ...     emms.rank("spec.yaml", progress=terminal)
+    >>> emms.rank("spec.yaml", progress=Terminal())  # doctest: +SKIP
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -34,44 +38,68 @@ class Terminal:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            _Speed(),
+            _Throughput(),
             TimeRemainingColumn(),
             console=self.console,
+            disable=not self.console.is_terminal,
         )
         self._bars: dict[str, TaskID] = {}
         self._warned: set[str] = set()
-        self._stopping = False
+        self._kept: dict[str, tuple[int, int]] = {}
+        self._phase, self._began = "", time.monotonic()
+        self._entered, self._stopping, self._left = 0, False, Event()
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._entered += 1
+        if self._entered == 1:
+            self._progress.start()
+            if not self.console.is_terminal:
+                self._left.clear()
+                Thread(target=self._log, name="progress", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._entered -= 1
+        if self._entered == 0:
+            self._left.set()
+            self._progress.stop()
 
     def stop(self) -> None:
         """Have the run stop: the work that reports next is interrupted. May be called from any thread."""
         self._stopping = True
         self.console.print("stopping …", highlight=False)
 
+    def kept(self, what: str, done: int, total: int) -> None:
+        """Note how many samples of a model are in the store."""
+        self._kept[what] = (done, total)
+
+    def what_is_kept(self) -> str:
+        """Return how much of the features computed so far is in the store, in words."""
+        if not self._kept:
+            return "no features had been computed yet"
+        parts = [f"{done:,} of {total:,} for {what}" for what, (done, total) in self._kept.items()]
+        more = f" and {len(parts) - 3} more networks" if len(parts) > 3 else ""
+        return f"features kept: {', '.join(parts[:3])}{more}"
+
     def stage(self, name: str) -> None:
-        """Say which stage begins. Raises KeyboardInterrupt if the run is to stop."""
+        """Say which phase begins. Raises KeyboardInterrupt if the run is to stop."""
         self._interrupt()
+        self._phase, self._began = name, time.monotonic()
         self.console.print(f"{name} …", style="dim", markup=False, highlight=False)
 
-    def advance(self, what: str, done: int, total: int) -> None:
-        """Move the bar of a model or of the dataset. Raises KeyboardInterrupt if the run is to stop."""
+    def advance(self, what: str, done: int, total: int, throughput: float) -> None:
+        """Move the bar of a model. Raises KeyboardInterrupt if the run is to stop."""
         self._interrupt()
         if what not in self._bars:
-            self._bars[what] = self._progress.add_task(what, total=total, completed=done)
-        self._progress.update(self._bars[what], completed=done, total=total)
+            self._bars[what] = self._progress.add_task(what, total=total, completed=done, throughput=0.0)
+        self._progress.update(self._bars[what], completed=done, total=total, throughput=throughput)
         if done == total and not self.console.is_terminal:
             self.console.print(f"  {what}: {total:,} samples", markup=False, highlight=False)
 
     def failed(self, what: str, reason: str) -> None:
-        """Say that a model is left out, and why."""
+        """Say that something is left out, and why."""
         if what in self._bars:
             self._progress.stop_task(self._bars[what])
         self.console.print(f"left out: {reason}", style="red", markup=False, highlight=False)
@@ -87,8 +115,23 @@ class Terminal:
         if self._stopping:
             raise KeyboardInterrupt
 
+    def _log(self) -> None:
+        """Print a line every so often, so that nobody takes a long silence for a hanging process."""
+        while not self._left.wait(LOG_S):
+            seconds = time.monotonic() - self._began
+            running = [task for task in self._progress.tasks if not task.finished]
+            parts = [f"{task.description} {task.completed:,.0f} of {task.total:,.0f}" for task in running[:2]]
+            more = [f"{len(running) - 2} more"] if len(running) > 2 else []
+            self.console.print(
+                f"{self._phase}: {', '.join([*parts, *more]) or 'at work'}, for {seconds:,.0f} s",
+                markup=False,
+                highlight=False,
+            )
 
-class _Speed(ProgressColumn):
+
+class _Throughput(ProgressColumn):
+    """Samples per second through the forward pass: the same number as in the table of results."""
+
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+        throughput = task.fields["throughput"]
+        return Text(f"{throughput:,.0f}/s" if throughput else "", style="progress.data.speed")

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from emms.downstream import downstream
 from emms.errors import EMMSError, ModelError, SpecError, StoreError, did_you_mean
 from emms.estimators import make_estimator
 from emms.evaluation import evaluate
@@ -17,8 +18,8 @@ from emms.hardware import choose_device
 from emms.labels import ENCODERS
 from emms.models import candidate
 from emms.spec import EstimatorSpec, ModelSpec, Spec
-from emms.store import open_store
-from emms.store.folders import on_trial
+from emms.store import Store
+from emms.store.folders import removed_after
 
 
 def check_run(spec: Spec) -> None:
@@ -26,7 +27,7 @@ def check_run(spec: Spec) -> None:
     _report(
         [
             lambda: spec.device == "auto" or choose_device(spec.device),
-            lambda: open_store(spec.store).check_writable(),
+            lambda: Store(spec.store).check_writable(),
             lambda: _check_output(spec.output),
             lambda: _check_truth(spec),
             *(_later(lambda e: ENCODERS.get(e.source)(e.name, e.pooling), encoder) for encoder in spec.label_encoders),
@@ -42,10 +43,13 @@ def check_models(spec: Spec) -> None:
 
 def _check_model(wanted: tuple[ModelSpec, Spec]) -> None:
     model, spec = wanted
-    network = candidate(model, open_store(spec.store))
-    if spec.task not in network.tasks:
-        able = ", ".join(sorted(network.tasks))
-        raise ModelError(f"model '{model.id}' cannot do task '{spec.task}' (it can do: {able})")
+    network = candidate(model, Store(spec.store))
+    inputs = downstream(spec.task).inputs()
+    if not network.reads <= inputs:
+        raise ModelError(
+            f"model '{model.id}' reads {', '.join(sorted(network.reads))}, but samples of task '{spec.task}' have "
+            f"{', '.join(sorted(inputs))}; choose a network that fits the task"
+        )
     network.check()
 
 
@@ -56,7 +60,7 @@ def _check_estimator(estimator: EstimatorSpec) -> None:
 def _check_output(folder: Path) -> None:
     probe = folder / f".probe-{uuid.uuid4().hex}"
     try:
-        with on_trial(folder):
+        with removed_after(folder):
             folder.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()

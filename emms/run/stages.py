@@ -1,114 +1,168 @@
-"""The stages of a run up to features, each a function from references to references; `emms.run.scoring` has the rest.
-
-`emms.rank` calls them one after another; the flow wraps each in a Prefect task. What is in the store is named, not
-passed: see `emms.run.references`. Every stage first asks the store, and says in `computed` whether it had to work.
-"""
+"""The stages of a run up to features: list the samples, embed the labels, resolve the networks, extract features."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import Any
 
-from emms.datasets.prepare import Prepared, prepare
-from emms.estimators import ESTIMATORS
+from emms.datasets.samples import Samples, Skipped, list_samples, unreadable
+from emms.errors import DatasetError, UnavailableError
 from emms.hardware import choose_device
+from emms.hub import local_only
 from emms.labels import ENCODERS, LabelEncoder
 from emms.labels.embed import embed_labels, labels_key
-from emms.labels.text import label_texts
 from emms.models import candidate
-from emms.models.extraction import Member, extract, plan_passes
-from emms.models.features import Features, features_key, find_features
-from emms.progress import listener
-from emms.run.references import Embedded, Extracted, Resolved
-from emms.spec import EncoderSpec, ModelSpec, Spec
-from emms.store import open_store
+from emms.models.extraction import Extraction
+from emms.models.features import SHARD_ROWS, Features, FeaturesKey, find_features
+from emms.models.passes import Member
+from emms.run.references import Embedded, Extracted, Listed, Pass, Resolved
+from emms.run.stage import Stage, Workspace
+from emms.spec import EncoderSpec, ModelSpec
+from emms.store import Store
 from emms.store.digests import FileDigests
 
 
-def prepare_dataset(spec: Spec) -> Prepared:
-    """List, select and verify the samples. Raises DatasetError."""
-
-    def progress(done: int, total: int) -> None:
-        listener.get().advance("dataset", done, total)
-
-    return prepare(
-        spec.dataset,
-        open_store(spec.store),
-        limit=spec.limit,
-        seed=spec.seed,
-        on_bad_sample=spec.on_bad_sample,
-        progress=progress,
+def _list(run: Workspace) -> Listed:
+    spec = run.spec
+    samples, new = list_samples(
+        spec.dataset, run.task, run.store, limit=spec.limit, seed=spec.seed, on_bad_sample=spec.on_bad_sample
     )
+    return Listed(samples=samples, computed=new)
 
 
-def resolve_model(spec: Spec, model: ModelSpec, dataset: Prepared) -> Resolved:
-    """Have a candidate's weights at hand, downloaded if need be, and address its features. Raises ModelError."""
-    store = open_store(spec.store)
-    network = candidate(model, store)
+LIST = Stage(name="dataset", verb="list samples of", of=lambda run: run.spec.dataset.name, refer=_list, make=_list)
+"""List, select and digest the samples. Never skipped: only a look at the files tells whether one has changed."""
+
+
+def _refer_embedded(run: Workspace, encoder: EncoderSpec, samples: Samples) -> Embedded:
+    try:
+        with local_only():
+            key = labels_key(_encoder(encoder), _texts(run, samples), run.store)
+    except UnavailableError:
+        key = None
+    return Embedded(encoder=encoder, key=key)
+
+
+def _embed(run: Workspace, encoder: EncoderSpec, samples: Samples) -> Embedded:
+    model, texts = _encoder(encoder), _texts(run, samples)
+    key = labels_key(model, texts, run.store)
+    new = run.store.find(key) is None
+    if new:
+        embed_labels(model, texts, run.store, key, str(choose_device(run.spec.device)), classes=run.task.classes)
+    return Embedded(encoder=encoder, key=key, computed=new)
+
+
+EMBED = Stage(
+    name="label embeddings",
+    verb="embed labels by",
+    of=lambda run, encoder, samples: encoder.id,
+    refer=_refer_embedded,
+    make=_embed,
+    tag="emms-embed",
+    downloads=True,
+    description="Embed the texts of the labels by one encoder.",
+)
+
+
+def _refer_resolved(run: Workspace, model: ModelSpec, samples: Samples) -> Resolved:
+    try:
+        with local_only():
+            return _resolve(run, model, samples)
+    except UnavailableError:
+        return Resolved(model=model, key=None)
+
+
+def _resolve(run: Workspace, model: ModelSpec, samples: Samples) -> Resolved:
+    network = candidate(model, run.store)
     network.check()
-    weights = network.network(FileDigests(store))
-    key = features_key(dataset.fingerprint, weights, network.preprocessing(), network.view, spec.dtype)
+    key = FeaturesKey(
+        contents=samples.contents,
+        network=network.network(FileDigests(run.store)),
+        preprocessing=network.preprocessing(),
+        layer=network.view.layer,
+        pool=network.view.pool,
+        dtype=run.spec.dtype,
+    )
     return Resolved(model=model, key=key)
 
 
-def extract_features(spec: Spec, models: Sequence[Resolved], dataset: Prepared) -> list[Extracted]:
-    """Compute what the store lacks of the features of one pass of candidates. Raises DatasetError and StoreError."""
-    store = open_store(spec.store)
-    members = [Member(candidate(resolved.model, store), resolved.key) for resolved in models]
-    if any(find_features(store, member.key, dataset.count) is None for member in members):
-        began = time.time_ns()
-        records = dataset.records(spec.dataset, store)
-        device = choose_device(spec.device)
-        extract(
-            members, spec.dataset, records, store, device, spec.batch_size, lambda part: dataset.confirm(part, began)
+RESOLVE = Stage(
+    name="weights",
+    verb="resolve",
+    of=lambda run, model, samples: model.id,
+    refer=_refer_resolved,
+    make=_resolve,
+    tag="emms-download",
+    downloads=True,
+    hours=2,
+    description="Have the weights of a network at hand, downloaded if need be, and know what determines its features.",
+)
+
+
+def _refer_pass(run: Workspace, networks: Sequence[Resolved], samples: Samples) -> Pass:
+    return Pass(members=tuple(Extracted(model=n.model, key=n.key, samples=samples) for n in networks))
+
+
+def _extract(run: Workspace, networks: Sequence[Resolved], samples: Samples) -> Pass:
+    spec, store = run.spec, run.store
+    shards = samples.shard_contents(store, SHARD_ROWS)
+    members = [Member(candidate(network.model, store), _known(network)) for network in networks]
+    if any(find_features(store, member.key, shards) is None for member in members):
+        Extraction(
+            dataset=spec.dataset,
+            records=samples.records(spec.dataset, store),
+            shards=shards,
+            store=store,
+            device=choose_device(spec.device),
+            batch_size=spec.batch_size,
+            on_bad_sample=spec.on_bad_sample,
+        ).run(members)
+    extracted, skipped = [], None
+    for network, member in zip(networks, members, strict=True):
+        features = find_features(store, member.key, shards)
+        if features is not None:
+            skipped = _skipped(features, samples, store)
+        lost = member.failure or (None if features else "its features vanished from the store; run again")
+        extracted.append(
+            Extracted(model=network.model, key=member.key, samples=samples, failure=lost, computed=member.computed > 0)
         )
-    return [_extracted(member, find_features(store, member.key, dataset.count)) for member in members]
+    if skipped and spec.on_bad_sample == "stop":  # they were computed by a run that was to skip
+        raise unreadable(skipped, samples.listed)
+    return Pass(
+        members=tuple(extracted),
+        skipped=None if skipped is None else tuple(skipped),
+        computed=any(member.computed for member in members),
+    )
 
 
-def _extracted(member: Member, features: Features | None) -> Extracted:
-    extracted = Extracted(model=member.candidate.spec, key=member.key, computed=member.computed > 0)
-    if features is None:
-        reason = member.failure or "its features vanished from the store; run again"
-        return extracted.model_copy(update={"failure": reason})
-    facts = {name: getattr(features, name) for name in ("dimension", "parameters", "images_per_second")}
-    return extracted.model_copy(update=facts)
-
-
-def embed_label_texts(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> Embedded:
-    """Embed the labels' texts with one encoder. Raises LabelEncoderError, and UnavailableError without the hub."""
-    store = open_store(spec.store)
-    model, texts = _encoder(encoder), _texts(spec, dataset)
-    key = labels_key(model, texts, store)
-    computed = store.find("labels", key) is None
-    if computed:
-        embed_labels(model, texts, store, key, str(choose_device(spec.device)))
-    return Embedded(encoder=encoder, key=key, computed=computed)
-
-
-def embedding_key(spec: Spec, encoder: EncoderSpec, dataset: Prepared) -> dict[str, Any]:
-    """Return what determines an encoder's embeddings of the dataset's labels; raises as `embed_label_texts` does."""
-    return labels_key(_encoder(encoder), _texts(spec, dataset), open_store(spec.store))
-
-
-def passes(spec: Spec, resolved: Sequence[Resolved]) -> list[list[Resolved]]:
-    """Group candidates that are extracted together: see `emms.models.extraction`."""
-    store, by_id = open_store(spec.store), {r.model.id: r for r in resolved}
-    planned = plan_passes([Member(candidate(r.model, store), r.key) for r in resolved])
-    return [[by_id[member.id] for member in members] for members in planned]
-
-
-def networks(spec: Spec) -> list[ModelSpec]:
-    """Return whose outputs the estimators read: the candidates, and their classifiers where an estimator asks."""
-    wanted = list(spec.models)
-    if any(ESTIMATORS.get(estimator.name).reads == "source logits" for estimator in spec.estimators):
-        wanted += [model.logits() for model in spec.models if model.layer is None]
-    return list({model.id: model for model in wanted}.values())
+EXTRACT = Stage(
+    name="features",
+    verb="extract",
+    of=lambda run, networks, samples: ", ".join(network.model.id for network in networks),
+    refer=_refer_pass,
+    make=_extract,
+    tag="emms-extract",
+    hours=7 * 24,
+    description="Take the samples once through the networks of one pass. Called again, it goes on where it stopped.",
+)
 
 
 def _encoder(encoder: EncoderSpec) -> LabelEncoder:
     return ENCODERS.get(encoder.source)(encoder.name, encoder.pooling)
 
 
-def _texts(spec: Spec, dataset: Prepared) -> list[str]:
-    return label_texts(spec.task, dataset.labels(open_store(spec.store)), spec.label_template)
+def _texts(run: Workspace, samples: Samples) -> list[str]:
+    return run.task.texts(samples.label_names(run.store), run.spec.label_template)
+
+
+def _known(network: Resolved) -> FeaturesKey:
+    if network.key is None:
+        raise DatasetError(f"the weights of model '{network.model.id}' have not been resolved")
+    return network.key
+
+
+def _skipped(features: Features, samples: Samples, store: Store) -> list[Skipped]:
+    bad = features.skipped
+    if not bad:
+        return []
+    ids = samples.table(store)["id"]
+    return [Skipped(row=one.row, id=ids[one.row], reason=one.reason) for one in bad]

@@ -21,8 +21,8 @@ from pydantic import (
 )
 
 from emms.datasets import FORMATS, Dataset
+from emms.downstream import DOWNSTREAM, check_template
 from emms.errors import did_you_mean
-from emms.labels.text import TASKS, check_template
 from emms.paths import UserPath
 
 Pool = Literal["auto", "mean", "token", "logits"]
@@ -193,8 +193,7 @@ class Spec(BaseModel):
     @field_validator("task")
     @classmethod
     def _known_task(cls, task: str) -> str:
-        if task not in TASKS:
-            raise ValueError(f"task '{task}' is unknown{did_you_mean(task, TASKS)} (known: {', '.join(TASKS)})")
+        DOWNSTREAM.get(task)
         return task
 
     @field_validator("device")

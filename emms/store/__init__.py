@@ -1,5 +1,7 @@
-"""Content-addressed artifacts on any fsspec file system, digests of files, and folders that are only tried."""
+"""Content-addressed artifacts on any fsspec file system, and digests of local files."""
 
-from emms.store.artifacts import MANIFEST, Artifact, Draft, Key, Store, address, open_store
+from emms.store.artifact import Artifact, Draft
+from emms.store.keys import Key, Meta, digest
+from emms.store.store import Store
 
-__all__ = ["MANIFEST", "Artifact", "Draft", "Key", "Store", "address", "open_store"]
+__all__ = ["Artifact", "Draft", "Key", "Meta", "Store", "digest"]

@@ -8,16 +8,33 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
+from typing import ClassVar
 
 import polars as pl
 
-from emms.store import Store
+from emms.errors import DamagedError
+from emms.store.keys import Key
+from emms.store.store import Store
 
 # A file that is written twice within a tick of its file system's clock keeps its times. Two seconds is FAT's tick, the
 # longest there is: what had not settled for as long when it was read is read again next time.
 SETTLED_NS = 2_000_000_000
 _CHUNK = 4096  # files handed to the threads at once, so that memory does not grow with their number
+_FILE = "digests.parquet"
 _SCHEMA = pl.Schema({"path": pl.String, "state": pl.String, "digest": pl.String})
+
+
+class DigestsKey(Key):
+    """The digests of the files of one folder, and of those below it."""
+
+    kind: ClassVar[str] = "digests"
+    version: ClassVar[int] = 1
+
+    folder: str
+
+    def file_names(self) -> tuple[str, ...]:
+        """Return the name of the table."""
+        return (_FILE,)
 
 
 # Within a process one call at a time: what one call reads, the next remembers.
@@ -49,7 +66,7 @@ class FileDigests:
 
     def _digests(self, paths: list[str]) -> dict[str, str]:
         stats = {path: os.stat(path) for path in paths}
-        key = {"digests": os.path.commonpath([os.path.dirname(path) for path in paths])}
+        key = DigestsKey(folder=os.path.commonpath([os.path.dirname(path) for path in paths]))
         known = self._known(key)
         # A file that changes from here on gets another state, whether it is read before or after the change.
         settled_before = time.time_ns() - SETTLED_NS
@@ -61,8 +78,8 @@ class FileDigests:
             kept = {path: entry for path, entry in known.items() if path in stats or os.path.exists(path)}
             kept |= {path: (_state(stats[path]), digests[path]) for path in settled}
             rows = [(path, state, digest) for path, (state, digest) in kept.items()]
-            with self._store.create("digests", key) as draft:
-                draft.table("digests.parquet", pl.DataFrame(rows, _SCHEMA, orient="row").to_arrow())
+            with self._store.create(key) as draft:
+                draft.table(_FILE, pl.DataFrame(rows, _SCHEMA, orient="row").to_arrow())
         return digests
 
     def _read(self, paths: list[str]) -> dict[str, str]:
@@ -74,15 +91,15 @@ class FileDigests:
                 digests.update(zip(chunk, pool.map(sha256_of, chunk), strict=True))
         return digests
 
-    def _known(self, key: dict[str, str]) -> dict[str, tuple[str, str]]:
+    def _known(self, key: DigestsKey) -> dict[str, tuple[str, str]]:
         """Return the state and the digest of each file remembered."""
-        found = self._store.find("digests", key)
+        found = self._store.find(key)
         if found is None:
             return {}
         try:
-            table = pl.DataFrame(found.table("digests.parquet"))
+            table = pl.DataFrame(found.table(_FILE))
             return {path: (state, digest) for path, state, digest in table.select(_SCHEMA.names()).rows()}
-        except (OSError, ValueError):  # written anew since it was found
+        except (DamagedError, pl.exceptions.PolarsError):  # or written anew since it was found
             return {}
 
 

@@ -1,4 +1,4 @@
-"""Folders that are made only to see whether they can be."""
+"""Test that a folder can be created, then remove it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 @contextmanager
-def on_trial(folder: Path) -> Iterator[None]:
-    """Remove at the end what was not there before of this folder and those above it, as far as it is empty."""
+def removed_after(folder: Path) -> Iterator[None]:
+    """Remove at the end what was not there before of this folder and its parents, as far as it is empty."""
     missing = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     try:
         yield

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from flows.cli import BAD_INPUT, SOME_FAILED, main
+from flows.cli import BAD_INPUT, main
+from flows.run_command import SOME_FAILED
 
 DATA = Path(__file__).parent.parent / "data"
 UNTRAINED = "{source: timm, name: resnet10t, pretrained: false}"

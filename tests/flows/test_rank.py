@@ -65,22 +65,44 @@ def test_the_library_gives_the_same_without_prefect(settings, tmp_path):
 
 
 def test_a_finished_run_computes_nothing_and_a_new_model_alone(settings):
-    for _ in range(3):  # the store answers the second time, Prefect's cache the third
-        run(settings)
-        computed = [
-            read_run(settings)[kind]["computed"] for kind in ("label embeddings", "features", "moments", "scores")
-        ]
-    assert computed == [[], [], [], []]
+    run(settings)
+    run(settings)
+    for kind in ("label embeddings", "features", "moments", "scores"):
+        assert read_run(settings)[kind]["computed"] == []
+    assert len(read_run(settings)["features"]["not needed"]) == 3
     new = {"source": "timm", "name": "resnet10t", "pretrained": False, "seed": 1}
     run(settings, models=[*settings["models"], new])
     assert read_run(settings)["features"]["computed"] == ["timm:resnet10t (untrained, seed 1)"]
     assert len(read_run(settings)["scores"]["computed"]) == 2
 
 
+def test_what_was_in_the_store_is_shown_as_cached_from_the_second_run_on(settings):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.sorting import TaskRunSort
+
+    def states() -> dict[str, set[str]]:
+        flow_run = run(settings).state_details.flow_run_id
+        with get_client(sync_client=True) as client:
+            of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run]))
+            task_runs = client.read_task_runs(flow_run_filter=of_run, limit=200, sort=TaskRunSort.NAME_ASC)
+        found: dict[str, set[str]] = {}
+        for task_run in task_runs:
+            found.setdefault(task_run.name.partition(" ")[0], set()).add(task_run.state_name)
+        return found
+
+    first = states()
+    assert {verb: first[verb] for verb in ("embed", "extract", "score")} == dict.fromkeys(
+        ("embed", "extract", "score"), {"Completed"}
+    )
+    second = states()
+    assert second["embed"] == second["score"] == {"Cached"}
+    assert "extract" not in second  # no score was missing
+
+
 @pytest.mark.parametrize("damage", ["remove", "flip a byte"])
-def test_a_spoilt_feature_file_is_the_only_one_computed_again_whatever_prefect_believes(settings, damage):
-    for _ in range(3):
-        run(settings)
+def test_a_damaged_feature_file_is_the_only_one_computed_again(settings, damage):
+    run(settings)
     before = read_ranking(settings)
     model = "timm:mobilenetv3_small_050 (untrained, seed 0)"
     file = feature_files(settings)[model]
@@ -90,7 +112,9 @@ def test_a_spoilt_feature_file_is_the_only_one_computed_again_whatever_prefect_b
         content = bytearray(file.read_bytes())
         content[len(content) // 3] ^= 4
         file.write_bytes(content)
-    run(settings)
+    run(settings)  # with all scores there, nobody looks at the features
+    assert read_run(settings)["features"]["computed"] == []
+    run(settings, estimators=["emms", "knn"])
     assert read_run(settings)["features"]["computed"] == [model]
     scores = [(row["model"], row["score"]) for row in read_ranking(settings)]
     assert scores == [(row["model"], row["score"]) for row in before]
@@ -99,8 +123,7 @@ def test_a_spoilt_feature_file_is_the_only_one_computed_again_whatever_prefect_b
 def test_a_renamed_checkpoint_goes_by_its_new_name_though_its_artifacts_are_known(settings, tmp_path):
     torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "a.pth")
     mine = {"source": "timm", "name": "mobilenetv3_small_050", "checkpoint": str(tmp_path / "a.pth")}
-    for _ in range(3):
-        run(settings, models=[mine])
+    run(settings, models=[mine])
     (tmp_path / "a.pth").rename(tmp_path / "b.pth")
     run(settings, models=[{**mine, "checkpoint": str(tmp_path / "b.pth")}])
     assert read_run(settings)["features"]["computed"] == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emms.errors import LabelEncoderError, StoreError
+from emms.errors import DamagedError, LabelEncoderError, StoreError
 from emms.labels.base import LabelEncoder
 from emms.labels.embed import embed_labels, labels_key, read_label_embeddings
 from emms.store import Store
@@ -38,11 +38,13 @@ def store(tmp_path):
     return Store(str(tmp_path))
 
 
-def test_embeddings_are_computed_once_and_read_back(store):
+def test_embeddings_are_written_and_read_back(store):
     encoder = Letters("acd")
     key = labels_key(encoder, TEXTS, store)
-    assert embed_labels(encoder, TEXTS, store, key)
-    assert not embed_labels(encoder, TEXTS, store, key)
+    assert store.find(key) is None
+    assert encoder.asked == 0
+    embed_labels(encoder, TEXTS, store, key, classes=True)
+    assert store.find(key) is not None
     assert encoder.asked == 1
     embeddings = read_label_embeddings(store, key)
     assert embeddings.dtype == np.float32
@@ -52,8 +54,8 @@ def test_embeddings_are_computed_once_and_read_back(store):
 
 def test_the_table_says_which_text_is_which(store):
     key = labels_key(Letters("acd"), TEXTS, store)
-    embed_labels(Letters("acd"), TEXTS, store, key)
-    table = store.find("labels", key).table("label_embeddings.parquet")
+    embed_labels(Letters("acd"), TEXTS, store, key, classes=True)
+    table = store.find(key).table("label_embeddings.parquet")
     assert table["text"].to_pylist() == TEXTS
     assert str(table["embedding"].type).startswith("fixed_size_list")
     assert table["embedding"][1].as_py() == [2.0, 0.0, 1.0]
@@ -67,40 +69,35 @@ def test_the_key_is_that_of_encoder_and_texts_in_their_order(store):
     assert labels_key(Letters("acd"), ["".join(TEXTS)], store) != key
 
 
-def test_the_key_tells_what_is_there_without_encoding(store):
-    encoder = Letters("acd")
-    assert store.find("labels", labels_key(encoder, TEXTS, store)) is None
-    assert encoder.asked == 0
-
-
-def test_a_flipped_byte_is_computed_again(store, tmp_path):
+def test_a_flipped_byte_is_found_when_it_is_read(store, tmp_path):
     encoder = Letters("acd")
     key = labels_key(encoder, TEXTS, store)
-    embed_labels(encoder, TEXTS, store, key)
+    embed_labels(encoder, TEXTS, store, key, classes=True)
     (file,) = tmp_path.rglob("label_embeddings-*.parquet")
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    fresh = Store(str(tmp_path))
-    with pytest.raises(StoreError, match="not in store"):
-        read_label_embeddings(fresh, key)
-    assert embed_labels(encoder, TEXTS, fresh, key)
-    np.testing.assert_array_equal(read_label_embeddings(fresh, key), encoder.encode(TEXTS))
+    with pytest.raises(DamagedError, match="damaged"):
+        read_label_embeddings(store, key)
+    with pytest.raises(StoreError, match="have gone from store"):
+        read_label_embeddings(store, key)
+    embed_labels(encoder, TEXTS, store, key, classes=True)
+    np.testing.assert_array_equal(read_label_embeddings(store, key), encoder.encode(TEXTS))
 
 
 def test_a_text_without_a_finite_embedding_is_named(store):
     encoder = Broken([[1.0, 2.0], [np.nan, 1.0]])
     key = labels_key(encoder, TEXTS, store)
     with pytest.raises(LabelEncoderError, match="nan or infinity for 1 of 2 texts, the first 'a photo of a dog'"):
-        embed_labels(encoder, TEXTS, store, key)
-    assert store.find("labels", key) is None
+        embed_labels(encoder, TEXTS, store, key, classes=True)
+    assert store.find(key) is None
 
 
 @pytest.mark.parametrize("embeddings", [[[1.0, 2.0]], [1.0, 2.0]])
 def test_an_encoder_that_gives_another_number_of_rows_is_refused(store, embeddings):
     encoder = Broken(embeddings)
     with pytest.raises(LabelEncoderError, match="for 2 texts"):
-        embed_labels(encoder, TEXTS, store, labels_key(encoder, TEXTS, store))
+        embed_labels(encoder, TEXTS, store, labels_key(encoder, TEXTS, store), classes=True)
 
 
 class Careless(LabelEncoder):
@@ -120,6 +117,8 @@ def test_classes_that_an_encoder_cannot_tell_apart_are_named(tmp_path):
     store, encoder = Store(str(tmp_path)), Careless("careless")
     texts = ["dog", "cat", "bird", "Cat"]
     with pytest.raises(LabelEncoderError, match="cannot tell 'Cat' from 'cat'"):
-        embed_labels(encoder, texts, store, labels_key(encoder, texts, store))
+        embed_labels(encoder, texts, store, labels_key(encoder, texts, store), classes=True)
     same = ["dog", "cat", "cat"]  # one text is one label, however many classes have it
-    assert embed_labels(encoder, same, store, labels_key(encoder, same, store))
+    embed_labels(encoder, same, store, labels_key(encoder, same, store), classes=True)
+    # Where each sample has a label of its own, some may well mean the same.
+    embed_labels(encoder, texts, store, labels_key(encoder, texts, store), classes=False)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from emms.datasets.base import Sample
+from emms.downstream.image_classification import ImageSample
 from emms.errors import ModelError
 from emms.models import candidate
 from emms.models.packaged import PACKAGES
@@ -28,7 +28,7 @@ def test_the_network_recognises_what_is_on_a_photograph(name):
     weights = list(read_state_dict(network._weights()).values())
     classifier.load_state_dict({"weight": weights[-2], "bias": weights[-1]})
     with torch.inference_mode():
-        features = forward(network.prepare(Sample("china", photograph))[None], [network.view])[0]
+        features = forward(network.prepare(ImageSample("china", photograph))[None], [network.view])[0]
         assert classifier(features).argmax() == PALACE
 
 

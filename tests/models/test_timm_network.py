@@ -11,7 +11,7 @@ import timm
 import torch
 from PIL import Image
 
-from emms.datasets.base import Sample
+from emms.downstream.image_classification import ImageSample
 from emms.errors import ModelError, UnavailableError
 from emms.models import candidate
 from emms.models.base import View
@@ -30,7 +30,7 @@ def image(seed: int = 0) -> Image.Image:
 
 def features(model: ModelSpec, *images: Image.Image) -> np.ndarray:
     network = candidate(model)
-    batch = np.stack([network.prepare(Sample(str(i), image)) for i, image in enumerate(images)])
+    batch = np.stack([network.prepare(ImageSample(str(i), image)) for i, image in enumerate(images)])
     with torch.inference_mode():
         return network.load(CPU)(batch, [network.view])[0].numpy()
 
@@ -198,7 +198,7 @@ def test_an_unknown_source_is_named():
 def test_several_layers_come_from_one_forward_pass():
     network = candidate(spec("resnet10t"))
     forward = network.load(CPU)
-    batch = np.stack([network.prepare(Sample("0", image()))])
+    batch = np.stack([network.prepare(ImageSample("0", image()))])
     views = [View(None, "auto"), View("layer1", "auto"), View("layer3", "mean"), View("global_pool", "auto")]
     last, first, third, pooled = forward(batch, views)
     assert [last.shape[1], first.shape[1], third.shape[1], pooled.shape[1]] == [512, 64, 256, 512]

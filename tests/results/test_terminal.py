@@ -18,11 +18,11 @@ def console():
 def test_asked_to_stop_it_says_so_at_once_and_interrupts_the_work_that_reports_next(console):
     with Terminal(console) as terminal:
         terminal.stage("features")
-        terminal.advance("timm:resnet18", 1, 2)
+        terminal.advance("timm:resnet18", 1, 2, 30.0)
         terminal.stop()
         assert "stopping …" in console.file.getvalue()
         with pytest.raises(KeyboardInterrupt):
-            terminal.advance("timm:resnet18", 2, 2)
+            terminal.advance("timm:resnet18", 2, 2, 30.0)
         with pytest.raises(KeyboardInterrupt):
             terminal.stage("moments")
 

@@ -11,100 +11,93 @@ import emms
 from emms.estimators import make_estimator
 from emms.estimators.emms import EMMS
 from emms.labels.embed import read_label_embeddings
-from emms.models.features import find_features
+from emms.models.features import SHARD_ROWS, find_features
 from emms.moments.folds import deal
-from emms.run import scoring, stages
+from emms.run import scoring
+from emms.run.executor import Inline
+from emms.run.scoring import SCORE, networks, scorings
+from emms.run.stage import Workspace
+from emms.run.stored_source import StoredSource
+from emms.run.walk import rank_candidates
 from emms.spec import ModelSpec
 from emms.spec.yaml_file import load_spec
-from emms.store import open_store
+from emms.store import Store
 
 WHOLE = {"source": "timm", "name": "mobilenetv3_small_050", "pretrained": False}
 LAYER = {**WHOLE, "layer": "blocks.0"}
 
 
-@pytest.fixture
-def settings(photos, tmp_path):
-    return {
-        "dataset": {"format": "imagefolder", "path": str(photos)},
-        "models": [LAYER],
-        "label_encoders": ["packaged:glove-6b-50d"],
-        "estimators": ["emms"],
-        "store": str(tmp_path / "store"),
-        "output": str(tmp_path / "output"),
-    }
+def through(settings, **changes):
+    """Take a spec through all stages; return the executor, with its workspace, and the outcome."""
+    spec = load_spec({**settings, **changes})
+    do = Inline(Workspace(spec, Store(spec.store)))
+    return do, rank_candidates(spec, do)
 
 
-def through(spec):
-    """Take a spec with one estimator through all stages; return the dataset, what was extracted, and the scores."""
-    dataset = stages.prepare_dataset(spec)
-    labels = [stages.embed_label_texts(spec, encoder, dataset) for encoder in spec.label_encoders]
-    resolved, failed = [], {}
-    for model in stages.networks(spec):
-        try:
-            resolved.append(stages.resolve_model(spec, model, dataset))
-        except emms.EMMSError as cause:
-            failed[model.id] = str(cause)
-    features = [e for members in stages.passes(spec, resolved) for e in stages.extract_features(spec, members, dataset)]
-    moments = [
-        scoring.accumulate_moments(spec, e, dataset, labels, folds)
-        for e in features
-        if e.model in spec.models
-        for folds in scoring.moments_needed(spec)
-    ]
-    wanted = scoring.scorings(spec, features, moments, failed)
-    return dataset, labels, features, [scoring.score(spec, dataset, s, labels) for s in wanted]
-
-
-def features_of(spec, dataset, extracted):
-    store = open_store(spec.store)
-    return np.concatenate(list(find_features(store, extracted.key, dataset.count))), dataset.label_index(store)
-
-
-def test_labels_that_samples_do_not_share_give_the_same_score_from_their_own_moments(settings, monkeypatch):
-    *_, (shared,) = through(load_spec(settings))
-    monkeypatch.setattr(scoring, "SHARED_LABELS", 2)  # as if three labels were too many to sum by
-    *_, (single,) = through(load_spec({**settings, "store": settings["store"] + "-2"}))
-    assert single.score == pytest.approx(shared.score, rel=1e-9)
+def features_of(do, outcome, model=None):
+    """Return the features of a network, the first by default, and the labels, as they lie in the store."""
+    store, samples = do.workspace.store, outcome.samples
+    (key,) = [e.key for e in outcome.extracted if e.model.id == (model or outcome.extracted[0].model.id)]
+    features = find_features(store, key, samples.shard_contents(store, SHARD_ROWS))
+    return np.concatenate(list(features)), samples.label_index(store)
 
 
 def test_the_score_is_that_of_the_estimator_on_the_features_themselves(settings):
-    spec = load_spec(settings)
-    dataset, labels, (extracted,), (scored,) = through(spec)
-    X, y = features_of(spec, dataset, extracted)
-    Z = read_label_embeddings(open_store(spec.store), labels[0].key)[:, :, None]
-    assert scored.score == pytest.approx(EMMS().fit(X, Z, y).score_, rel=1e-9)
+    do, outcome = through(settings)
+    X, y = features_of(do, outcome)
+    Z = read_label_embeddings(do.workspace.store, outcome.embedded[0].key)[:, :, None]
+    assert outcome.scored[0].score == pytest.approx(EMMS().fit(X, Z, y).score_, rel=1e-9)
+
+
+def test_the_default_estimator_gets_batches_and_gives_the_score_of_each_fold(settings):
+    do, outcome = through(settings, estimators=["emms-decoded"])
+    X, y = features_of(do, outcome)
+    Z = read_label_embeddings(do.workspace.store, outcome.embedded[0].key)[:, :, None]
+    by_hand = make_estimator("emms-decoded").fit(X, Z, y)
+    assert outcome.scored[0].score == by_hand.score_
+    assert outcome.scored[0].folds == tuple(by_hand.fold_scores_)
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_moments_are_kept_only_where_they_are_smaller_than_the_features(settings, monkeypatch, kept):
-    *_, (usual,) = through(load_spec(settings))
-    monkeypatch.setattr(scoring, "are_kept", lambda *_: kept)
+    _, usual = through(settings)
+    monkeypatch.setattr(scoring, "_worth_keeping", lambda *_: kept)
     store = settings["store"] + "-2"
-    *_, (scored,) = through(load_spec({**settings, "store": store}))
+    _, outcome = through(settings, store=store)
     assert bool(list(Path(store, "moments").rglob("manifest.json"))) == kept
-    assert scored.score == pytest.approx(usual.score, rel=1e-12)
+    assert outcome.scored[0].score == pytest.approx(usual.scored[0].score, rel=1e-12)
+
+
+def test_moments_of_several_folds_serve_estimators_that_want_one(settings, monkeypatch):
+    monkeypatch.setattr(scoring, "_worth_keeping", lambda *_: True)
+    _, outcome = through(settings, estimators=["emms", "emms-cv"])
+    assert [moments.folds for moments in outcome.moments] == [5]
+    _, alone = through(settings, store=settings["store"] + "-2")
+    assert outcome.scored[0].score == pytest.approx(alone.scored[0].score, rel=1e-9)
 
 
 def test_an_estimator_of_samples_gets_the_features_themselves(settings):
-    spec = load_spec({**settings, "estimators": ["knn"]})
-    dataset, _, (extracted,), (scored,) = through(spec)
-    assert scored.score == make_estimator("knn").fit(*features_of(spec, dataset, extracted)).score_
+    do, outcome = through(settings, estimators=["knn"])
+    assert outcome.scored[0].score == make_estimator("knn").fit(*features_of(do, outcome)).score_
 
 
 def test_an_estimator_of_logits_gets_those_of_the_networks_own_classifier(settings):
-    spec = load_spec({**settings, "models": [WHOLE, LAYER], "estimators": ["leep"]})
-    dataset, _, extracted, scored = through(spec)
-    (logits,) = [e for e in extracted if e.model.pool == "logits"]
-    assert logits.dimension == 1_000
-    whole, layer = scored
-    assert whole.score == make_estimator("leep").fit(*features_of(spec, dataset, logits)).score_
-    assert layer.score is None
-    assert layer.failure == "layers before a classifier have no logits"
+    do, outcome = through(settings, models=[WHOLE, LAYER], estimators=["leep"])
+    logits = ModelSpec(**WHOLE).logits().id
+    X, y = features_of(do, outcome, logits)
+    assert X.shape[1] == 1_000
+    whole, layer = sorted(outcome.scored, key=lambda s: bool(s.model.layer))
+    assert whole.score == make_estimator("leep").fit(X, y).score_
+    assert whole.facts.dimension == 1_024  # of the candidate, not of its logits
+    assert (layer.score, layer.failure) == (None, "layers before a classifier have no logits")
 
 
 def test_logits_that_an_estimator_asks_for_are_no_candidate(settings):
-    ranking = emms.rank({**settings, "models": [WHOLE, LAYER], "estimators": ["emms", "leep", "nce"]})
-    assert set(ranking.frame["model"]) == {m.id for m in load_spec({**settings, "models": [WHOLE, LAYER]}).models}
+    models = [WHOLE, LAYER]
+    spec = load_spec({**settings, "models": models, "estimators": ["emms", "leep", "nce"]})
+    assert [model.pool for model in networks(spec)] == ["auto", "auto", "logits"]
+    ranking = emms.rank(spec)
+    assert set(ranking.frame["model"]) == {model.id for model in spec.models}
     assert ranking.failed == {}
     note = f"no score by leep, nce for {ModelSpec(**LAYER).id}: layers before a classifier have no logits"
     assert note in ranking.warnings
@@ -113,48 +106,52 @@ def test_logits_that_an_estimator_asks_for_are_no_candidate(settings):
 
 def test_an_estimator_that_cannot_score_fails_alone(settings, monkeypatch):
     monkeypatch.setattr(EMMS, "fit_moments", lambda *_: 1 / 0)
-    *_, (scored,) = through(load_spec(settings))
-    assert scored.score is None
-    assert scored.failure == "ZeroDivisionError: division by zero"
+    _, outcome = through(settings)
+    assert outcome.scored[0].score is None
+    assert outcome.scored[0].failure == "ZeroDivisionError: division by zero"
 
 
-def test_a_store_that_cannot_be_read_just_now_is_no_verdict_on_the_candidate(settings, monkeypatch):
-    monkeypatch.setattr(scoring, "_moments", lambda *_: (_ for _ in ()).throw(OSError("connection reset")))
-    with pytest.raises(OSError, match="connection reset"):
-        through(load_spec(settings))
-    ranking_of = {**settings, "estimators": ["emms-decoded", "emms"]}
-    assert any("connection reset" in note for note in emms.rank(ranking_of).warnings)
+def test_a_score_that_cannot_be_had_just_now_is_no_verdict_on_the_candidate(settings, monkeypatch):
+    def refuse(self, folds):
+        raise OSError("connection reset")
+
+    monkeypatch.setattr(StoredSource, "moments", refuse)
+    ranking = emms.rank({**settings, "estimators": ["emms-decoded", "emms"]})
+    assert len(ranking) == 1
+    assert any("connection reset" in note for note in ranking.warnings)
 
 
-def keys(settings, **changes):
-    spec = load_spec({**settings, **changes})
-    dataset = stages.prepare_dataset(spec)
-    labels = [stages.embed_label_texts(spec, encoder, dataset) for encoder in spec.label_encoders]
-    resolved = [stages.resolve_model(spec, model, dataset) for model in spec.models]
-    features = [e for members in stages.passes(spec, resolved) for e in stages.extract_features(spec, members, dataset)]
-    moments = [
-        scoring.accumulate_moments(spec, e, dataset, labels, folds)
-        for e in features
-        for folds in scoring.moments_needed(spec)
-    ]
-    return [scoring.score_key(spec, s, labels) for s in scoring.scorings(spec, features, moments, {})]
+def score_keys(settings, **changes):
+    _, outcome = through(settings, **changes)
+    return [scored.key for scored in outcome.scored]
 
 
 def test_a_score_is_known_again_whatever_else_is_asked_for_and_however_its_settings_are_written(settings):
-    (alone,) = keys(settings, estimators=["emms"])
-    beside, _ = keys(settings, estimators=["emms", "emms-cv"])
-    (written,) = keys(settings, estimators=[{"name": "emms", "solver": "exact", "tolerance": "1e-8"}])
+    (alone,) = score_keys(settings, estimators=["emms"])
+    beside, _ = score_keys(settings, estimators=["emms", "emms-cv"])
+    (written,) = score_keys(settings, estimators=[{"name": "emms", "solver": "exact", "tolerance": "1e-8"}])
     assert alone == beside == written
-    (other,) = keys(settings, estimators=[{"name": "emms", "solver": "released"}])
+    (other,) = score_keys(settings, estimators=[{"name": "emms", "solver": "released"}])
     assert other != alone
 
 
 def test_what_is_random_depends_on_the_seed_of_the_run(settings):
     random = ["emms-decoded", "emms-cv", "linear-probe"]
-    for one, other in zip(keys(settings, estimators=random), keys(settings, estimators=random, seed=1), strict=True):
+    for one, other in zip(
+        score_keys(settings, estimators=random), score_keys(settings, estimators=random, seed=1), strict=True
+    ):
         assert one != other
     fixed = [{"name": name, "seed": 3} for name in ("emms-decoded", "linear-probe")] + ["emms", "logme"]
-    assert keys(settings, estimators=fixed) == keys(settings, estimators=fixed, seed=1)
+    assert score_keys(settings, estimators=fixed) == score_keys(settings, estimators=fixed, seed=1)
+
+
+def test_the_key_of_a_score_is_known_before_anything_is_computed(settings):
+    do, outcome = through(settings)
+    (scoring_,) = scorings(do.workspace.spec, outcome.resolved, {})
+    reference = SCORE.refer(do.workspace, scoring_, outcome.samples, outcome.embedded)
+    assert do.workspace.store.find(reference.key).meta.score == outcome.scored[0].score
+    title = SCORE.title(do.workspace, scoring_, outcome.samples, outcome.embedded)
+    assert title == f"score {ModelSpec(**LAYER).id} by emms"
 
 
 def test_samples_of_a_label_are_dealt_evenly_and_by_seed():

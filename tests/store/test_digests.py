@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from emms.store import Store
-from emms.store.digests import FileDigests
+from emms.store.digests import DigestsKey, FileDigests
 
 
 def sha256(path):
@@ -93,7 +93,7 @@ def test_what_has_gone_is_forgotten(store, old_files, tmp_path):
     assert read_and_digest(store, [link, *old_files[:3]]) == 4
     link.unlink()
     assert read_and_digest(store, old_files) == 17
-    found = store.find("digests", {"digests": str(old_files[0].parent)})
+    found = store.find(DigestsKey(folder=str(old_files[0].parent)))
     assert sorted(found.table("digests.parquet")["path"].to_pylist()) == sorted(map(str, old_files))
 
 
@@ -104,9 +104,9 @@ def test_a_missing_file(store, old_files):
 
 def test_a_damaged_table_is_made_anew(store, old_files):
     read_and_digest(store, old_files)
-    key = {"digests": str(old_files[0].parent)}
-    table = store.find("digests", key).files["digests.parquet"]["file"]
-    with open(f"{store.path('digests', key)}/{table}", "r+b") as file:
+    key = DigestsKey(folder=str(old_files[0].parent))
+    table = store.find(key).files["digests.parquet"].file
+    with open(f"{store.path(key)}/{table}", "r+b") as file:
         file.seek(20)
         file.write(b"damage")
     assert read_and_digest(Store(store.url), old_files) == 20

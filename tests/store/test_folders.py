@@ -1,18 +1,18 @@
-"""A trial leaves no empty folder behind, and takes none away."""
+"""Testing that a folder can be created leaves no empty folder behind, and takes none away."""
 
 from __future__ import annotations
 
 import pytest
 
-from emms.store.folders import on_trial
+from emms.store.folders import removed_after
 
 
 def test_what_was_not_there_before_goes_again(tmp_path):
-    with on_trial(tmp_path / "a" / "b"):
+    with removed_after(tmp_path / "a" / "b"):
         (tmp_path / "a" / "b").mkdir(parents=True)
     assert not (tmp_path / "a").exists()
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError), on_trial(tmp_path / "file" / "a"):
+    with pytest.raises(NotADirectoryError), removed_after(tmp_path / "file" / "a"):
         (tmp_path / "file" / "a").mkdir()
     assert (tmp_path / "file").exists()
     assert not (tmp_path / "a").exists()
@@ -20,9 +20,9 @@ def test_what_was_not_there_before_goes_again(tmp_path):
 
 def test_what_was_there_or_was_filled_meanwhile_stays(tmp_path):
     (tmp_path / "a").mkdir()
-    with on_trial(tmp_path / "a"):
+    with removed_after(tmp_path / "a"):
         pass
-    with on_trial(tmp_path / "b" / "c"):
+    with removed_after(tmp_path / "b" / "c"):
         (tmp_path / "b" / "c").mkdir(parents=True)
         (tmp_path / "b" / "by-another-process").touch()
     assert (tmp_path / "a").is_dir()

@@ -1,4 +1,4 @@
-"""What is tried again, and what is not."""
+"""What is retried, and what is not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from prefect.states import Failed
 
-from emms.errors import ModelError, StoreError, UnavailableError, UnreachableError
-from tasks.policies import may_pass
+from emms.errors import DamagedError, ModelError, StoreError, UnavailableError, UnreachableError
+from tasks.policies import should_retry
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,9 @@ from tasks.policies import may_pass
         (OSError("the connection was reset"), True),
         (UnreachableError("no network"), False),
         (ModelError("no such name"), False),
+        (DamagedError("the features are damaged"), False),
     ],
 )
-def test_what_may_pass_is_tried_again_and_what_a_user_must_mend_is_not(cause, again):
+def test_transient_failures_are_retried_and_user_errors_are_not(cause, again):
     nothing: Any = None
-    assert may_pass(nothing, nothing, Failed(data=cause)) is again
+    assert should_retry(nothing, nothing, Failed(data=cause)) is again

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 import emms
-from emms.results.ranking import unreliable
+from emms.results.notes import few_samples
 
 UNTRAINED = {"source": "timm", "pretrained": False}
 
@@ -61,7 +61,7 @@ def test_a_narrow_table_folds_names_keeps_numbers_whole_and_says_what_it_leaves_
     for row in ranking.frame.iter_rows(named=True):
         assert f"{row['score']:z.4f} ± " in narrow
         assert f"{row['features']:,}" in narrow
-        assert f"{row['images_per_second']:.0f}" in narrow
+        assert f"{row['samples_per_second']:.0f}" in narrow
     assert "logme" in narrow.split("scores.parquet has also:")[1]
     assert "logme" in wide
     assert "scores.parquet" not in wide
@@ -98,4 +98,4 @@ def test_a_truth_that_knows_only_what_could_not_be_ranked_costs_no_result(settin
 
 def test_enough_samples_are_not_warned_of(settings):
     frame = emms.rank(settings).frame
-    assert unreliable(frame, 5 * frame["features"].max(), ["emms"], ["emms"]) == []
+    assert few_samples(frame, 5 * frame["features"].max(), ["emms"], ["emms"]) == []

@@ -1,11 +1,9 @@
-"""Preparing a dataset: which samples there are, that they decode, and a fingerprint that knows them again."""
+"""Listing samples: which there are, a fingerprint that knows them again, and what is left out."""
 
-import json
 import os
 import shutil
 import sys
 import time
-import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -13,21 +11,28 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from emms.datasets.base import LISTING, Dataset, Listing, Sample
+from emms.datasets.base import LISTING, Dataset, Listing
 from emms.datasets.digits import Digits
 from emms.datasets.imagefolder import ImageFolder
 from emms.datasets.parquet import ParquetImages
-from emms.datasets.prepare import Prepared
-from emms.datasets.prepare import prepare as prepare_dataset
+from emms.datasets.samples import Samples, SamplesKey, Skipped, confirm, list_samples, unreadable
+from emms.downstream import downstream
+from emms.downstream.image_classification import ImageSample
+from emms.downstream.own_labels import OwnLabels
 from emms.errors import DatasetError, StoreError
-from emms.progress import Silent, listener
 from emms.store import Store
 
+CLASSES = downstream("image-classification")
 
-def prepare(dataset, store, *, limit=None, seed=0, on_bad_sample="stop", progress=None):
+
+class Captions(OwnLabels):
+    name, sample, throughput, metric = "captions", ImageSample, "img/s", "CIDEr"
+
+
+def prepare(dataset, store, *, task=CLASSES, limit=None, seed=0, on_bad_sample="stop"):
     if not isinstance(dataset, Dataset):
         dataset = ImageFolder(path=dataset)
-    return prepare_dataset(dataset, store, limit=limit, seed=seed, on_bad_sample=on_bad_sample, progress=progress)
+    return list_samples(dataset, task, store, limit=limit, seed=seed, on_bad_sample=on_bad_sample)[0]
 
 
 def put(path, seed):
@@ -47,10 +52,6 @@ def photos(tmp_path):
 @pytest.fixture
 def store(tmp_path):
     return Store(str(tmp_path / "store"))
-
-
-def spoil(path):
-    path.write_bytes(path.read_bytes()[:-100])
 
 
 class Opened:
@@ -81,68 +82,48 @@ def opened_below():
     opened.folder = None
 
 
-@pytest.mark.parametrize(("limit", "remedy"), [(3, "raise `limit`"), (None, "add samples")])
-def test_one_sample_a_class_is_warned_of(photos, store, limit, remedy):
-    class Listens(Silent):
-        warnings: list[str]
-
-        def warn(self, message: str) -> None:
-            self.warnings.append(message)
-
-    listens = Listens()
-    token = listener.set(listens)
-    try:
-        listens.warnings = []
-        prepare(photos, store, limit=5)
-        assert listens.warnings == []
-        if limit is None:
-            for image in [*photos.glob("*/[1-9].png")]:
-                image.unlink()
-        prepare(photos, store, limit=limit)
-    finally:
-        listener.reset(token)
-    (warning,) = listens.warnings
-    assert "each of the 3 classes has one sample" in warning
-    assert remedy in warning
+def test_one_sample_per_class_is_warned_of(photos, store):
+    assert prepare(photos, store, limit=5).notes == ()
+    (note,) = prepare(photos, store, limit=3).notes
+    assert "each of the 3 classes has one sample" in note
+    assert "raise `limit`" in note
 
 
 def test_samples_and_labels(photos, store):
-    prepared = prepare(photos, store)
-    assert (prepared.count, prepared.classes, prepared.skipped) == (12, 3, [])
-    assert prepared.labels(store) == ["cat", "dog", "horse"]
-    samples = prepared.samples(store)
-    assert samples.columns == ["id", "label", "position", "digest", "text"]
-    assert samples.row(6)[:3] == ("dog/0.png", 1, 0)
-    assert samples["text"].to_list() == ["cat"] * 6 + ["dog"] * 4 + ["horse"] * 2
-    assert samples["digest"].str.len_chars().unique().to_list() == [64]
-    np.testing.assert_array_equal(prepared.label_index(store), [0] * 6 + [1] * 4 + [2] * 2)
+    samples = prepare(photos, store)
+    assert (samples.count, samples.labels, samples.skipped) == (12, 3, None)
+    assert samples.label_names(store) == ["cat", "dog", "horse"]
+    table = samples.table(store)
+    assert table.columns == ["id", "label", "position", "digest"]
+    assert table.row(6)[:3] == ("dog/0.png", 1, 0)
+    assert table["digest"].str.len_chars().unique().to_list() == [64]
+    np.testing.assert_array_equal(samples.label_index(store), [0] * 6 + [1] * 4 + [2] * 2)
     dataset = ImageFolder(path=photos)
-    assert prepared.records(dataset, store).drop("digest").to_dicts() == dataset.listing().samples.to_dicts()
+    assert samples.records(dataset, store).drop("digest").to_dicts() == dataset.listing().samples.to_dicts()
 
 
 def test_it_goes_through_json_and_back(photos, store):
-    spoil(photos / "cat" / "0.png")
-    prepared = prepare(photos, store, on_bad_sample="skip")
-    assert Prepared.model_validate_json(prepared.model_dump_json()) == prepared
-    assert len(prepared.model_dump_json()) < 1000
+    samples = prepare(photos, store).left_out([Skipped(row=1, id="cat/1.png", reason="empty")], CLASSES, store)
+    assert Samples.model_validate_json(samples.model_dump_json()) == samples
+    assert len(samples.model_dump_json()) < 1000
 
 
 def test_a_store_in_memory(photos):
     store = Store("memory://test-prepare")
     assert prepare(photos, store) == prepare(photos, store)
-    assert len(prepare(photos, store).samples(store)) == 12
+    assert len(prepare(photos, store).table(store)) == 12
 
 
-def test_the_second_time_no_file_is_opened(photos, store, opened_below):
+def test_listing_decodes_nothing_and_the_second_time_no_file_is_opened(photos, store, opened_below, monkeypatch):
+    monkeypatch.setattr(ImageFolder, "load", lambda *_: pytest.fail("decoded"))
     time.sleep(2.2)  # digests of files that have just been written are not remembered
-    files, seen = opened_below(photos), []
-    first = prepare(photos, store, progress=lambda done, total: seen.append((done, total)))
-    assert len(set(files)) == 12
-    assert seen == [(i, 12) for i in range(1, 13)]
+    files = opened_below(photos)
+    first = prepare(photos, store)
+    assert sorted(files) == sorted(set(files))  # each once, for its digest
+    assert len(files) == 12
     files.clear()
-    assert prepare(photos, store, progress=lambda done, total: seen.append(None)) == first
+    assert prepare(photos, store) == first
     assert files == []
-    assert None not in seen
 
 
 def test_the_fingerprint_stays_when_nothing_but_place_and_time_changes(photos, store, tmp_path):
@@ -161,7 +142,7 @@ def test_records_are_where_the_files_are_now(photos, store, tmp_path):
     shutil.move(photos, tmp_path / "moved")
     dataset = ImageFolder(path=tmp_path / "moved")
     records = prepared.records(dataset, store).to_dicts()
-    assert [dataset.load(record).id for record in records] == prepared.samples(store)["id"].to_list()
+    assert [dataset.load(record).id for record in records] == prepared.table(store)["id"].to_list()
     (tmp_path / "moved" / "dog" / "1.png").unlink()
     with pytest.raises(DatasetError, match=r"'dog/1.png' has gone since"):
         prepared.records(dataset, store).to_dicts()
@@ -176,7 +157,7 @@ def change_a_label(photos):
 
 
 def change_a_class_name(photos):
-    os.rename(photos / "cat", photos / "kitten")
+    os.rename(photos / "cat", photos / "cats")
 
 
 def swap_two_images(photos):
@@ -202,7 +183,8 @@ def test_the_fingerprint_changes_with(change, photos, store):
     change(photos)
     after = prepare(photos, store)
     assert after.fingerprint != before.fingerprint
-    assert after.key != before.key
+    # Features depend on what is in the samples, and not on what their labels are called.
+    assert (after.contents == before.contents) == (change is change_a_class_name)
 
 
 def test_the_fingerprint_changes_with_a_label_in_a_table(tmp_path, store):
@@ -236,76 +218,89 @@ def test_limit_is_stratified_and_seeded(photos, store):
         prepare(photos, store, limit=2)
 
 
-def test_bad_samples_stop_with_their_names_and_reasons(photos, store):
-    for i in range(4):
-        spoil(photos / "cat" / f"{i}.png")
-    (photos / "dog" / "0.png").write_bytes(b"")
-    (photos / "dog" / "1.png").write_text("no image")
-    (photos / "dog" / "link.png").symlink_to("nowhere")
-    with pytest.raises(DatasetError) as caught:
-        prepare(photos, store)
-    lines = str(caught.value).splitlines()
-    assert lines[0] == "7 of 13 samples cannot be read:"
-    assert lines[1].startswith("  cat/0.png: truncated or damaged (")
-    assert lines[5] == "  dog/0.png: empty (0 bytes); restore it from its source"
-    assert lines[6:] == [
+def test_what_a_shard_depends_on_stays_when_a_later_sample_changes(photos, store):
+    before = prepare(photos, store).shard_contents(store, rows=5)
+    assert len(before) == 3
+    put(photos / "dog" / "0.png", 77)  # the seventh
+    after = prepare(photos, store).shard_contents(store, rows=5)
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+    (photos / "dog" / "0.png").unlink()
+    assert prepare(photos, store).shard_contents(store, rows=5)[0] == before[0]
+
+
+def test_samples_that_cannot_be_read_are_described():
+    skipped = [Skipped(row=i, id=f"cat/{i}.png", reason="empty (0 bytes); restore it") for i in range(7)]
+    lines = str(unreadable(skipped, 13, "\n(2 more samples were not looked at)")).splitlines()
+    assert lines == [
+        "7 of 13 samples cannot be read:",
+        *(f"  cat/{i}.png: empty (0 bytes); restore it" for i in range(5)),
         "  and 2 more",
-        "mend or remove them, or leave them out with `on_bad_sample: skip`",
+        "(2 more samples were not looked at)",
+        "fix or remove them, or leave them out with `on_bad_sample: skip`",
     ]
 
 
-def test_bad_samples_are_left_out_and_recorded(photos, store):
-    spoil(photos / "cat" / "2.png")
-    prepared = prepare(photos, store, on_bad_sample="skip")
-    assert prepared.count == 11
-    assert [bad.id for bad in prepared.skipped] == ["cat/2.png"]
-    assert "damaged" in prepared.skipped[0].reason
-    assert "cat/2.png" not in prepared.samples(store)["id"]
-    assert json.loads(json.dumps(store.find("samples", prepared.key).meta))["skipped"][0]["id"] == "cat/2.png"
-    # What was skipped once still stops whoever wants to be stopped, …
-    assert prepare(photos, store, on_bad_sample="skip") == prepared
-    with pytest.raises(DatasetError, match=r"1 of 12 samples.*\n  cat/2.png"):
+def test_what_was_left_out_is_remembered_and_still_stops_whoever_wants_to_be_stopped(photos, store):
+    samples = prepare(photos, store, on_bad_sample="skip")
+    kept = samples.left_out([Skipped(row=2, id="cat/2.png", reason="damaged")], CLASSES, store)
+    assert kept.count == 11
+    np.testing.assert_array_equal(kept.label_index(store), [0] * 5 + [1] * 4 + [2] * 2)
+    assert prepare(photos, store, on_bad_sample="skip") == kept
+    with pytest.raises(DatasetError, match=r"1 of 12 samples.*\n  cat/2.png: damaged"):
         prepare(photos, store)
-    # … and the samples that are left are the same as if it had never been there.
-    (photos / "cat" / "2.png").unlink()
-    assert prepare(photos, store).fingerprint == prepared.fingerprint
 
 
 def test_a_class_with_no_sample_left(photos, store):
-    for path in (photos / "horse").iterdir():
-        spoil(path)
+    samples = prepare(photos, store, on_bad_sample="skip")
+    skipped = [Skipped(row=10 + i, id=f"horse/{i}.png", reason="empty") for i in range(2)]
     with pytest.raises(DatasetError, match=r"class 'horse' has no sample left, since 2 of 12 samples.*\n  horse/0.png"):
-        prepare(photos, store, on_bad_sample="skip")
+        samples.left_out(skipped, CLASSES, store)
 
 
-def test_an_image_of_two_hundred_million_pixels(photos, store):
-    Image.new("1", (20_000, 10_000)).save(photos / "cat" / "huge.png")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(DatasetError, match=r"cat/huge.png: too large .*; scale it down"):
-            prepare(photos, store)
+def test_a_file_that_changes_or_goes_during_the_run_is_found_out(photos, store):
+    dataset, began = ImageFolder(path=photos), time.time_ns()
+    records = prepare(photos, store).records(dataset, store).to_dicts()
+    confirm(records, began)
+    os.utime(photos / "cat" / "0.png")  # read again, and found the same
+    confirm(records, began)
+    put(photos / "cat" / "0.png", 77)
+    with pytest.raises(DatasetError, match=r"'cat/0.png' has changed since the run began"):
+        confirm(records, began)
+    (photos / "cat" / "0.png").unlink()
+    with pytest.raises(DatasetError, match=r"'cat/0.png' has changed since the run began \(No such file"):
+        confirm(records, began)
 
 
 def test_duplicate_images_and_weird_names_are_fine(photos, store):
     shutil.copytree(photos / "cat", photos / "猫\n“{label}”")
     prepared = prepare(photos, store)
-    assert (prepared.count, prepared.classes) == (18, 4)
-    assert prepared.labels(store)[-1] == "猫\n“{label}”"
+    assert (prepared.count, prepared.labels) == (18, 4)
+    assert prepared.label_names(store)[-1] == "猫\n“{label}”"
 
 
 def test_the_artifact_is_made_anew_when_it_is_damaged(photos, store):
     prepared = prepare(photos, store)
-    table = store.find("samples", prepared.key).files["samples.parquet"]["file"]
-    store.fs.rm_file(f"{store.path('samples', prepared.key)}/{table}")
+    key = SamplesKey(fingerprint=prepared.fingerprint)
+    table = store.find(key).files["samples.parquet"].file
+    store.fs.rm_file(f"{store.path(key)}/{table}")
     with pytest.raises(StoreError, match="have gone from store"):
-        prepared.samples(store)
+        prepared.table(store)
     assert prepare(photos, store) == prepared
-    assert len(prepared.samples(store)) == 12
+    assert len(prepared.table(store)) == 12
+
+
+def test_a_subsample_of_labels_that_are_no_classes_is_drawn_by_seed(store):
+    made = Made(names=[f"caption {i}" for i in range(50)], labels=range(50), ids=[str(i) for i in range(50)])
+    few = prepare(made, store, task=Captions(), limit=20)
+    assert few == prepare(made, store, task=Captions(), limit=20)
+    assert (few.count, few.labels) == (20, 20)  # captions of other samples are not embedded
+    assert few.label_names(store)[3] == "caption " + few.table(store)["id"][3]
+    assert few.fingerprint != prepare(made, store, task=Captions(), limit=20, seed=1).fingerprint
 
 
 def test_digits(store):
     prepared = prepare(Digits(), store, limit=100)
-    assert (prepared.count, prepared.classes) == (100, 10)
+    assert (prepared.count, prepared.labels) == (100, 10)
 
 
 class Made(Dataset):
@@ -321,17 +316,14 @@ class Made(Dataset):
         return Listing(pl.DataFrame(samples, LISTING), list(self.names))
 
     def load(self, record):
-        return Sample(record["id"], Image.new("RGB", (1, 1)))
+        return ImageSample(record["id"], Image.new("RGB", (1, 1)))
 
 
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"names": ["a"], "labels": [0, 0]}, r"only one class \('a'\)"),
         ({"labels": [], "ids": []}, "no samples"),
         ({"names": ["a", "b", "c"]}, "class 'c' has no sample; add some"),
-        ({"names": [" a", "a "]}, "class names ' a' and 'a ' are the same; rename or merge"),
-        ({"names": ["a", "\t"]}, r"class name '\\t' is blank"),
         ({"ids": ["x", "x"]}, "sample id 'x' occurs twice"),
     ],
 )

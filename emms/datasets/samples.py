@@ -1,0 +1,279 @@
+"""The samples that every later stage works on: listed, selected, and known by the digests of their files.
+
+No sample is decoded here. A sample that turns out not to be readable is found when the first networks see it; it then
+stops the run, or leaves every candidate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from emms.datasets.base import LISTING, Dataset, Listing
+from emms.datasets.selection import stratified
+from emms.downstream import Downstream
+from emms.errors import DatasetError, StoreError
+from emms.store import Key, Meta, Store, digest
+from emms.store.digests import SETTLED_NS, FileDigests, sha256_of
+
+READING_VERSION = 2
+"""Of what `Dataset.load` gives for the same file. Raise it when, for instance, `read_image` gives other pixels."""
+
+_SAMPLES, _LABELS = "samples.parquet", "labels.parquet"
+_CHUNK = 4096  # rows that are hashed at once, so that memory does not grow with the dataset
+_SHOWN = 5  # samples that a message names
+
+
+class Skipped(BaseModel):
+    """A sample that cannot be read: its row among those listed, its id, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: int
+    id: str
+    reason: str
+
+
+class SamplesKey(Key):
+    """The tables of a listing: its samples and what their labels say."""
+
+    kind: ClassVar[str] = "samples"
+    version: ClassVar[int] = 2
+
+    fingerprint: str
+
+    def file_names(self) -> tuple[str, ...]:
+        """Return the names of both tables."""
+        return _SAMPLES, _LABELS
+
+
+class UnreadableMeta(Meta):
+    """Which samples cannot be read."""
+
+    skipped: list[Skipped]
+
+
+class UnreadableKey(Key):
+    """What is known once every sample has been decoded: which of them cannot be."""
+
+    kind: ClassVar[str] = "unreadable"
+    version: ClassVar[int] = 1
+    meta: ClassVar[type[Meta]] = UnreadableMeta
+
+    contents: str
+
+
+class Samples(BaseModel):
+    """The samples of a dataset. Small, and JSON both ways; its tables are in the store."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str
+    """Determines the samples, what is in them and their labels, wherever the files lie."""
+    contents: str
+    """Determines what is in the samples, whatever their labels."""
+    reading: dict[str, Any]
+    """The settings that determine what is read from a file."""
+    listed: int
+    labels: int
+    """How many different labels there are."""
+    skipped: tuple[Skipped, ...] | None = None
+    """Samples that cannot be read and are left out; None as long as not every sample has been decoded."""
+    notes: tuple[str, ...] = ()
+    """What to warn of."""
+
+    @property
+    def count(self) -> int:
+        """How many samples there are, without those that are left out."""
+        return self.listed - len(self.skipped or ())
+
+    def table(self, store: Store) -> pl.DataFrame:
+        """Return all listed samples: `id`, `label`, `position` as in a listing, and the `digest` of the file.
+
+        Raises StoreError if the artifact has gone since.
+        """
+        return self._table(store, _SAMPLES)
+
+    def label_names(self, store: Store) -> list[str]:
+        """Return what the labels say, in the order of their indices. Raises StoreError if the artifact has gone."""
+        return self._table(store, _LABELS)["text"].to_list()
+
+    def label_index(self, store: Store) -> np.ndarray:
+        """Return the label of each sample that is not left out, (count,), int32. Raises StoreError as `table` does."""
+        return np.delete(self.table(store)["label"].to_numpy(), [bad.row for bad in self.skipped or ()])
+
+    def shard_contents(self, store: Store, rows: int) -> list[str]:
+        """Return what determines the contents of each shard of so many samples."""
+        parts = self.table(store).select("position", "digest").iter_slices(rows)
+        return [_contents(part, self.reading) for part in parts]
+
+    def records(self, dataset: Dataset, store: Store) -> pl.DataFrame:
+        """Return the listed samples as rows of the dataset's listing, each with the digest of its file.
+
+        Where the files lie comes from a listing made now: the folder may have moved since, or this be another machine.
+        Raises DatasetError if a sample has gone from the dataset or has changed, StoreError if the artifact has gone.
+        """
+        here = dataset.listing().samples.select("id", "path")
+        rows = self.table(store).join(here, "id", "left", maintain_order="left")
+        gone = rows.filter(pl.col("path").is_null())["id"]
+        if len(gone):
+            raise DatasetError(f"sample '{gone[0]}' has gone since the run began; restore it, or run again")
+        changed = rows.filter(pl.col("digest") != _digests(rows["path"], store))["id"]
+        if len(changed):
+            raise _changed(changed[0])
+        return rows.select(*LISTING.names(), "digest")
+
+    def left_out(self, skipped: Sequence[Skipped], task: Downstream, store: Store) -> Samples:
+        """Return the samples without those that cannot be read, and remember in the store which these are.
+
+        Raises DatasetError if a label has no sample left.
+        """
+        if skipped:
+            counts = np.bincount(
+                np.delete(self.table(store)["label"].to_numpy(), [bad.row for bad in skipped]), minlength=self.labels
+            )
+            task.check(self.label_names(store), counts, f" left, since {describe(skipped, self.listed)}")
+        key = UnreadableKey(contents=self.contents)
+        if store.find(key) is None:
+            with store.create(key) as draft:
+                draft.meta = UnreadableMeta(skipped=list(skipped))
+        return self.model_copy(update={"skipped": tuple(skipped)})
+
+    def _table(self, store: Store, name: str) -> pl.DataFrame:
+        found = store.find(SamplesKey(fingerprint=self.fingerprint))
+        if found is None:
+            raise StoreError(f"the samples have gone from store '{store.url}' since they were listed; run again")
+        return pl.DataFrame(found.table(name))
+
+
+def list_samples(
+    dataset: Dataset,
+    task: Downstream,
+    store: Store,
+    *,
+    limit: int | None,
+    seed: int,
+    on_bad_sample: Literal["stop", "skip"],
+) -> tuple[Samples, bool]:
+    """List a dataset and select at most `limit` samples by `seed`; return them, and whether the store lacked them.
+
+    The second time, nothing but the listing and the files' times is read.
+    Raises DatasetError if the dataset cannot be used, or, with `on_bad_sample="stop"`, if it is known from an earlier
+    run that a sample cannot be read.
+    """
+    listing = dataset.listing()
+    rows, labels = _selected(listing, task, limit, seed)
+    rows = rows.with_columns(digest=_digests(rows["path"], store))
+    reading = {"version": READING_VERSION, **dataset.reading()}
+    contents = _contents(rows.select("position", "digest"), reading)
+    rows_digest = _hash_of(rows.select("id", "label"))
+    samples = Samples(
+        # Where the dataset lies says nothing: one that has moved is the same dataset.
+        fingerprint=digest({"contents": contents, "samples": rows_digest, "labels": labels}),
+        contents=contents,
+        reading=reading,
+        listed=len(rows),
+        labels=len(labels),
+        notes=(*listing.notes, *task.notes(labels, len(rows))),
+    )
+    key = SamplesKey(fingerprint=samples.fingerprint)
+    new = store.find(key) is None
+    if new:
+        with store.create(key) as draft:
+            draft.table(_SAMPLES, rows.drop("path").to_arrow())
+            draft.table(_LABELS, pl.DataFrame({"text": labels}, {"text": pl.String}).to_arrow())
+    known = store.find(UnreadableKey(contents=contents))
+    if known is not None:
+        ids = rows["id"]
+        skipped = [bad.model_copy(update={"id": ids[bad.row]}) for bad in known.meta.skipped]
+        if skipped and on_bad_sample == "stop":
+            raise unreadable(skipped, len(rows))
+        samples = samples.left_out(skipped, task, store)
+    return samples, new
+
+
+def confirm(records: Sequence[dict[str, Any]], since: int) -> None:
+    """Raise DatasetError if the file of one of these records is not the one that was listed.
+
+    since: a time, in nanoseconds of `time.time_ns`; files that have not changed after it are not read.
+    """
+    digests: dict[str, str] = {}
+    for record in records:
+        path = record["path"]
+        if path not in digests and record["digest"]:
+            try:
+                recent = os.stat(path).st_ctime_ns >= since - SETTLED_NS
+                digests[path] = sha256_of(path) if recent else record["digest"]
+            except OSError as cause:
+                raise _changed(record["id"], f" ({cause.strerror})") from cause
+        if digests.get(path, "") != record["digest"]:
+            raise _changed(record["id"])
+
+
+def unreadable(skipped: Sequence[Skipped], looked_at: int, more: str = "") -> DatasetError:
+    """Return the error about samples that cannot be read, among as many as were looked at."""
+    return DatasetError(
+        f"{describe(skipped, looked_at)}{more}\nfix or remove them, or leave them out with `on_bad_sample: skip`"
+    )
+
+
+def describe(skipped: Sequence[Skipped], total: int) -> str:
+    """Return which of the samples cannot be read and why, five of them at most."""
+    lines = [
+        f"{len(skipped)} of {total} samples cannot be read:",
+        *(f"  {bad.id}: {bad.reason}" for bad in skipped[:_SHOWN]),
+    ]
+    return "\n".join(lines + ([f"  and {len(skipped) - _SHOWN} more"] if len(skipped) > _SHOWN else []))
+
+
+def _selected(listing: Listing, task: Downstream, limit: int | None, seed: int) -> tuple[pl.DataFrame, list[str]]:
+    """Return the listed samples, or a subsample of them, and the labels that they point into.
+
+    Raises DatasetError if the listing contradicts itself.
+    """
+    rows, ids = listing.samples, listing.samples["id"]
+    if not len(rows):
+        raise DatasetError("the dataset has no samples; check its path and its settings")
+    task.check(listing.labels, np.bincount(rows["label"].to_numpy(), minlength=len(listing.labels)))
+    if ids.is_duplicated().any():
+        raise DatasetError(f"sample id '{ids.filter(ids.is_duplicated())[0]}' occurs twice; ids must be unique")
+    if limit is None or limit >= len(rows):
+        return rows, listing.labels
+    rng = np.random.default_rng(seed)
+    if task.classes:
+        return rows[stratified(rows["label"].to_numpy(), limit, rng)], listing.labels
+    rows = rows[np.sort(rng.choice(len(rows), limit, replace=False))]
+    used, index = np.unique(rows["label"].to_numpy(), return_inverse=True)
+    return rows.with_columns(label=pl.Series(index, dtype=pl.Int32)), [listing.labels[label] for label in used]
+
+
+def _changed(sample: str, why: str = "") -> DatasetError:
+    return DatasetError(f"sample '{sample}' has changed since the run began{why}; run again when nothing changes it")
+
+
+def _digests(paths: pl.Series, store: Store) -> pl.Series:
+    """Return the digest of each sample's file, empty for a file that cannot be opened: decoding it will say why."""
+    readable = [path for path in paths.unique() if os.path.isfile(path) and os.access(path, os.R_OK)]
+    try:
+        digests = FileDigests(store)(readable)
+    except OSError as cause:
+        raise DatasetError(f"'{cause.filename}' cannot be read: {cause.strerror}; fix it, or run again") from cause
+    return paths.replace_strict(readable, digests, default="", return_dtype=pl.String)
+
+
+def _contents(rows: pl.DataFrame, reading: dict[str, Any]) -> str:
+    return digest({"rows": _hash_of(rows.select("position", "digest")), "reading": reading})
+
+
+def _hash_of(rows: pl.DataFrame) -> str:
+    hashing = hashlib.sha256()
+    for part in rows.iter_slices(_CHUNK):
+        hashing.update(json.dumps(part.rows()).encode())
+    return hashing.hexdigest()

@@ -1,0 +1,23 @@
+"""Downstream tasks, one per file: what networks are ranked for."""
+
+from __future__ import annotations
+
+from emms.downstream.base import Downstream, Sample, check_template
+from emms.errors import SpecError
+from emms.registry import Registry
+
+DOWNSTREAM: Registry[type[Downstream]] = Registry(
+    "task",
+    "emms.downstream",
+    {"image-classification": "emms.downstream.image_classification:ImageClassification"},
+    SpecError,
+)
+"""Every downstream task by the name it has in a spec; the first one is the default."""
+
+
+def downstream(name: str) -> Downstream:
+    """Return the downstream task of this name. Raises SpecError if there is none."""
+    return DOWNSTREAM.get(name)()
+
+
+__all__ = ["DOWNSTREAM", "Downstream", "Sample", "check_template", "downstream"]

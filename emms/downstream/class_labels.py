@@ -1,0 +1,73 @@
+"""Tasks whose samples share labels: classes, answers from a closed list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from emms.downstream.base import PLACEHOLDER, Downstream, check_template
+from emms.errors import DatasetError, LabelEncoderError
+
+
+class ClassLabels(Downstream):
+    """A task in which many samples have the same label."""
+
+    classes = True
+    metric: ClassVar[str] = "accuracy"
+
+    def check(self, labels: Sequence[str], counts: np.ndarray, where: str = "; add some, or remove the class") -> None:
+        """Raise DatasetError if there are fewer than two classes, names that say the same, or an empty class."""
+        if len(labels) < 2:
+            raise DatasetError(f"the dataset has only one class ('{labels[0]}'); it takes two or more to rank networks")
+        first: dict[str, str] = {}
+        for name in labels:
+            if not name.strip():
+                raise DatasetError(f"class name {name!r} is blank; give it a name that says what it is")
+            if name.strip() in first:
+                raise DatasetError(
+                    f"class names {first[name.strip()]!r} and {name!r} are the same; rename or merge one"
+                )
+            first[name.strip()] = name
+        for name, count in zip(labels, counts, strict=True):
+            if not count:
+                raise DatasetError(f"class '{name}' has no sample{where}")
+
+    def notes(self, labels: Sequence[str], count: int) -> list[str]:
+        """Return a warning where every class has a single sample."""
+        if count > len(labels):
+            return []
+        return [
+            f"each of the {count} classes has one sample, which cannot show what the samples of a class have in "
+            f"common: scores will say little; add samples, or raise `limit`, to have several per class"
+        ]
+
+    def describe(self, labels: int, count: int) -> str:
+        """Return how many samples and classes there are."""
+        return f"{count:,} samples, {labels:,} classes"
+
+    def texts(self, labels: Sequence[str], template: str) -> list[str]:
+        """Return the template with each class name in it, as it is spoken."""
+        check_template(template)
+        spoken: dict[str, str] = {}
+        for label in labels:
+            name = spoken_name(label)
+            if not name:
+                raise LabelEncoderError(f"class '{label}' has no name that can be written as text; rename it")
+            if name in spoken:
+                raise LabelEncoderError(
+                    f"classes '{spoken[name]}' and '{label}' both read '{name}', so no label encoder can tell them "
+                    f"apart; rename one or merge them"
+                )
+            spoken[name] = label
+        return [template.replace(PLACEHOLDER, name) for name in spoken]
+
+
+def spoken_name(label: str) -> str:
+    """Return a class name as it is spoken: underscores and hyphens that join words in folder names become spaces.
+
+    A leading hyphen stays: `-1` is a number.
+    """
+    return " ".join(re.sub(r"(?<=\w)-+(?=\w)", " ", label.replace("_", " ")).split())

@@ -1,0 +1,50 @@
+"""What estimators are fitted from: the features of one candidate, wherever they lie, and the labels of the samples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from emms.errors import EstimatorError
+from emms.moments import Moments
+
+
+class Source(ABC):
+    """The features of one candidate and the labels of N samples, read when an estimator asks for them."""
+
+    classes: bool
+    """Whether samples share labels, so that a label is a class; otherwise each sample has a label of its own."""
+
+    @property
+    @abstractmethod
+    def label_index(self) -> np.ndarray:
+        """The index of each sample's label, (N,)."""
+
+    @property
+    @abstractmethod
+    def label_embeddings(self) -> np.ndarray:
+        """The embeddings of all U different labels by K encoders, (U, D2, K)."""
+
+    @property
+    @abstractmethod
+    def batches(self) -> Iterable[np.ndarray]:
+        """The features in batches (B, D1), in the order of the samples; can be gone through more than once."""
+
+    @abstractmethod
+    def moments(self, folds: int) -> Sequence[Moments]:
+        """Return the moments of features and labels in each of so many folds."""
+
+    def features(self) -> np.ndarray:
+        """Return all features at once, (N, D1)."""
+        return np.concatenate(list(self.batches))
+
+    def class_index(self, estimator: str) -> np.ndarray:
+        """Return the class of each sample, (N,). Raises EstimatorError where labels are no classes."""
+        if not self.classes:
+            raise EstimatorError(
+                f"estimator '{estimator}' needs classes, but in this task each sample has a label of its own; use "
+                f"emms-decoded, emms-cv, emms or logme-f-label"
+            )
+        return self.label_index

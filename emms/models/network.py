@@ -1,0 +1,102 @@
+"""A network of a pass: loaded when its first batch comes, run with the batch size that memory has room for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emms.errors import ModelError
+from emms.models.base import Candidate, Forward, View
+
+if TYPE_CHECKING:  # see emms.hardware
+    import torch
+
+
+class OutOfMemoryError(ModelError):
+    """A network does not fit into the memory of the device, not even with a single sample."""
+
+
+class Network:
+    """One network, however many of its layers are candidates."""
+
+    def __init__(self, candidate: Candidate, dtype: str, device: torch.device, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self._candidate, self._dtype, self._device = candidate, dtype, device
+        self._forward: Forward | None = None
+        self._speeds: list[float] = []
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the network, which has been loaded."""
+        return self._loaded().parameters
+
+    @property
+    def throughput(self) -> float:
+        """Samples per second through the forward pass, from the host's memory and back: the median over batches."""
+        return median(self._speeds) if self._speeds else 0.0
+
+    def unload(self) -> None:
+        """Free the memory that the network takes."""
+        self._forward = None
+        if self._device.type == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def __call__(self, inputs: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
+        """Return the features of prepared samples (B, …), (B, D1) float32 for each view, from one forward pass.
+
+        When memory runs out the batch is halved, now and from here on.
+        Raises OutOfMemoryError if not even a single sample fits, and whatever the network raises.
+        """
+        try:
+            self._loaded()
+            while True:
+                try:
+                    started = time.perf_counter()
+                    parts = [
+                        self._run(inputs[start : start + self.batch_size], views)
+                        for start in range(0, len(inputs), self.batch_size)
+                    ]
+                    self._speeds.append(len(inputs) / max(time.perf_counter() - started, 1e-9))
+                    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+                except (RuntimeError, MemoryError) as cause:
+                    if self.batch_size == 1 or not _out_of_memory(cause):
+                        raise
+                self.batch_size //= 2
+                if self._device.type == "cuda":
+                    import torch
+
+                    torch.cuda.empty_cache()
+        except (RuntimeError, MemoryError) as cause:
+            if not _out_of_memory(cause):
+                raise
+            raise OutOfMemoryError(
+                f"model '{self._candidate.spec.id}' does not fit into the memory of {self._device}, one sample at a "
+                f"time; use another device, or dtype bfloat16"
+            ) from cause
+
+    def _loaded(self) -> Forward:
+        if self._forward is None:
+            self._forward = self._candidate.load(self._device)
+        return self._forward
+
+    def _run(self, inputs: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
+        import torch
+
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, torch.bfloat16, enabled=self._dtype == "bfloat16"),
+        ):
+            outputs = self._loaded()(inputs, views)
+        return [output.float().cpu().numpy() for output in outputs]
+
+
+def _out_of_memory(cause: BaseException) -> bool:
+    import torch
+
+    return isinstance(cause, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(cause)

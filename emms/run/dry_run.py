@@ -1,0 +1,86 @@
+"""What a run would compute and what is already in the store; nothing is downloaded and no network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+
+from emms.run.checks import check_models, check_run
+from emms.run.executor import Call, Errors, Executor, reason_of
+from emms.run.references import Extracted, Listed, Resolved
+from emms.run.stage import Failed, R, Stage, Workspace, found
+from emms.run.stages import LIST
+from emms.run.walk import rank_candidates
+from emms.spec import Spec
+from emms.store import Store
+
+IN_STORE, TO_COMPUTE, TO_DOWNLOAD = "in the store", "to compute", "to download"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One artifact of a run: what it is, of what, and whether it is there."""
+
+    stage: str
+    of: str
+    state: str
+
+
+class DryRun(Executor):
+    """Carries out no stage but the listing of the samples, which all else depends on, and notes what is missing."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self.steps: list[Step] = []
+        self.to_extract: list[Extracted] = []
+        """Networks whose features are to be computed."""
+
+    def passes(self, networks: Sequence[Resolved]) -> list[list[Resolved]]:
+        """Return one pass for all networks, without asking how much memory there is."""
+        return [list(networks)] if networks else []
+
+    def _run(self, stage: Stage[R], calls: Sequence[Call], fatal: Errors) -> list[R | Failed]:
+        results: list[R | Failed] = []
+        for call in calls:
+            try:
+                reference = (stage.make if stage is LIST else stage.refer)(self.workspace, *call)
+            except fatal:
+                raise
+            except Exception as cause:
+                results.append(Failed(reason_of(cause), cause))
+                continue
+            self._note(stage, call, reference)
+            results.append(reference)
+        return results
+
+    def _note(self, stage: Stage[R], call: Call, reference: R) -> None:
+        run = self.workspace
+        if isinstance(reference, Listed):
+            size = run.task.describe(reference.samples.labels, reference.samples.count)
+            self.steps.append(Step(stage.name, stage.of(run, *call), size))
+        for of, part in reference.parts() or [(stage.of(run, *call), reference)]:
+            keys = part.artifacts(run.store)
+            if not keys:
+                continue
+            state = IN_STORE if found(part, run.store) else TO_COMPUTE
+            if None in keys and stage.downloads:
+                state = TO_DOWNLOAD
+            self.steps.append(Step(stage.name, of, state))
+            if isinstance(part, Extracted) and state == TO_COMPUTE:
+                self.to_extract.append(part)
+
+
+def dry_run(spec: Spec) -> DryRun:
+    """Return what a run would do. The dataset is listed and digested, since everything depends on it.
+
+    What is found out about the dataset is remembered in the store if there is one; none is created.
+    Raises EMMSError as a run would before its first network.
+    """
+    check_run(spec)
+    check_models(spec)
+    store = Store(spec.store)
+    with TemporaryDirectory() as folder:  # the stages need some store to hand things on through
+        do = DryRun(Workspace(spec, store if store.exists() else Store(folder)))
+        rank_candidates(spec, do)
+    return do

@@ -1,0 +1,132 @@
+"""From the outcome of a run to its results, written to the output folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from emms.downstream import downstream
+from emms.errors import EMMSError, ModelError
+from emms.evaluation import evaluate
+from emms.evaluation.tables import read_table
+from emms.results.notes import constant_features, few_samples, missing_scores
+from emms.results.ranking import RANKING, SCORES, Ranking, ordered
+from emms.results.record import provenance, versions
+from emms.run.references import Facts, Outcome, Scored
+from emms.run.scoring import SCORE, SUM_UP, scorer_of
+from emms.run.stages import EMBED, EXTRACT
+from emms.spec import Spec
+
+
+def finish(spec: Spec, outcome: Outcome) -> Ranking:
+    """Build the ranking of a run and write it to the spec's output folder. Raises ModelError and StoreError."""
+    ranking = build_ranking(spec, outcome)
+    ranking.write(spec.output)
+    return ranking
+
+
+def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
+    """Order the candidates by the first estimator of the spec, and evaluate the order where the spec gives the truth.
+
+    Raises ModelError when no candidate has a score.
+    """
+    first = spec.estimators[0].id
+    candidates = {model.id for model in spec.models}
+    failed = {name: reason for name, reason in outcome.failed.items() if name in candidates}
+    for result in outcome.scored:
+        if result.failure and result.estimator.id == first:
+            failed.setdefault(result.model.id, f"model '{result.model.id}' has no score: {result.failure}")
+    scored = [(result, result.facts) for result in outcome.scored if result.score is not None and result.facts]
+    ranked = [(result, facts) for result, facts in scored if result.estimator.id == first]
+    if not ranked:
+        raise ModelError("\n".join(["no candidate could be ranked:", *(f"  {reason}" for reason in failed.values())]))
+    scores = pl.DataFrame([_score_row(spec, outcome, result, facts) for result, facts in scored], SCORES)
+    folds = np.array([result.folds for result, _ in ranked]).T if all(result.folds for result, _ in ranked) else None
+    rows = [_candidate_row(result, facts) for result, facts in ranked]
+    frame = ordered(pl.DataFrame(rows, {name: RANKING[name] for name in rows[0]}), folds, spec.seed)
+    notes, evaluation = _notes(spec, outcome, frame), None
+    if spec.truth:
+        try:
+            evaluation = evaluate(scores, read_table(spec.truth))
+        except EMMSError as cause:  # the models that it knows may be those that failed
+            notes.append(f"the ranking could not be compared with truth '{spec.truth}': {cause}")
+    record = {**_record(spec, outcome), "warnings": notes, "failed": failed}
+    return Ranking(
+        frame,
+        scores,
+        failed=failed,
+        warnings=notes,
+        evaluation=evaluation,
+        run=record,
+        throughput=downstream(spec.task).throughput,
+    )
+
+
+def _score_row(spec: Spec, outcome: Outcome, result: Scored, facts: Facts) -> dict[str, Any]:
+    return {
+        "dataset": spec.dataset.name,
+        "model": result.model.id,
+        "estimator": result.estimator.id,
+        "score": result.score,
+        "seconds": result.seconds,
+        "samples": outcome.samples.count,
+        "features": facts.dimension,
+        "trained": result.model.pretrained,
+    }
+
+
+def _candidate_row(result: Scored, facts: Facts) -> dict[str, Any]:
+    return {
+        "model": result.model.id,
+        "score": result.score,
+        "estimator": result.estimator.id,
+        "features": facts.dimension,
+        "parameters_m": round(facts.parameters / 1e6, 3),
+        "samples_per_second": round(facts.throughput, 1),
+        "trained": result.model.pretrained,
+    }
+
+
+def _notes(spec: Spec, outcome: Outcome, frame: pl.DataFrame) -> list[str]:
+    """Return what to be wary of."""
+    estimators = [estimator.id for estimator in spec.estimators]
+    reward_width = [estimator.id for estimator in spec.estimators if scorer_of(spec, estimator).rewards_width]
+    notes = [*outcome.samples.notes, *few_samples(frame, outcome.samples.count, reward_width, estimators)]
+    if outcome.samples.skipped:
+        notes.append(f"{len(outcome.samples.skipped)} samples could not be read and were left out")
+    constant = [result.model.id for result in outcome.scored if result.facts and result.facts.constant]
+    notes += constant_features(list(dict.fromkeys(constant)))
+    # What the first estimator lacks is among the candidates that failed.
+    others = [result for result in outcome.scored if result.failure and result.estimator.id != estimators[0]]
+    return notes + missing_scores({(r.model.id, r.estimator.id): r.failure for r in others if r.failure})
+
+
+def _record(spec: Spec, outcome: Outcome) -> dict[str, Any]:
+    """Return spec, versions, fingerprints, times, and what was computed and what came from the store, as JSON."""
+    computed = outcome.computed
+    needed = {extracted.model.id for extracted in outcome.extracted}
+    not_needed = [n.model.id for n in outcome.resolved if n.model.id not in needed and n.model.id not in outcome.failed]
+    features = provenance((e.model.id for e in outcome.extracted if not e.failure), computed.get(EXTRACT.name))
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "versions": versions(),
+        "dataset": _dataset(outcome),
+        "weights": {network.model.id: network.key.network for network in outcome.resolved if network.key},
+        "seconds": {phase: round(seconds, 3) for phase, seconds in outcome.seconds.items()},
+        "label embeddings": provenance((e.encoder.id for e in outcome.embedded), computed.get(EMBED.name)),
+        "features": {**features, "not needed": not_needed},
+        "moments": provenance((m.name for m in outcome.moments if m.kept), computed.get(SUM_UP.name)),
+        "scores": provenance((s.name for s in outcome.scored if s.score is not None), computed.get(SCORE.name)),
+    }
+
+
+def _dataset(outcome: Outcome) -> dict[str, Any]:
+    samples = outcome.samples
+    return {
+        "fingerprint": samples.fingerprint,
+        "samples": samples.count,
+        "labels": samples.labels,
+        "skipped": [bad.model_dump() for bad in samples.skipped or ()],
+    }

@@ -1,0 +1,76 @@
+"""What determines moments and scores."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from emms.store import Key, Meta
+
+
+class MomentsMeta(Meta):
+    """What is noted about moments."""
+
+    model: str
+
+
+class MomentsKey(Key):
+    """What determines the moments of a candidate's features and the labels, fold by fold."""
+
+    kind: ClassVar[str] = "moments"
+    version: ClassVar[int] = 3
+    meta: ClassVar[type[Meta]] = MomentsMeta
+
+    features: str
+    """Address of the features."""
+    samples: str
+    """Fingerprint of the samples and their labels."""
+    labels: tuple[str, ...]
+    """Addresses of the label embeddings, where each sample has a label of its own."""
+    folds: int
+    seed: int | None
+    """Of the folds, if there are several."""
+
+    def file_names(self) -> tuple[str, ...]:
+        """Return the name of each fold's file."""
+        return tuple(self.file_name(fold) for fold in range(self.folds))
+
+    @staticmethod
+    def file_name(fold: int) -> str:
+        """Return the name of the file of one fold."""
+        return f"moments-{fold}.parquet"
+
+
+class ScoreMeta(Meta):
+    """A score, and what a ranking says about the candidate beside it."""
+
+    model: str
+    estimator: str
+    score: float
+    folds: list[float]
+    seconds: float
+    dimension: int
+    parameters: int
+    throughput: float
+    constant: bool
+
+
+class ScoreKey(Key):
+    """What determines a score."""
+
+    kind: ClassVar[str] = "scores"
+    version: ClassVar[int] = 3
+    meta: ClassVar[type[Meta]] = ScoreMeta
+
+    candidate: str
+    """Address of the candidate's features, whose dimension is noted beside the score."""
+    features: str
+    """Address of the features that the estimator reads: the candidate's, or the logits of its classifier."""
+    samples: str
+    """Fingerprint of the samples and their labels."""
+    labels: tuple[str, ...]
+    """Addresses of the label embeddings, if the estimator reads them."""
+    estimator: str
+    estimator_version: int
+    settings: dict[str, Any]
+    folds_seed: int | None
+    """Seed of the folds whose moments the estimator reads, if there are several."""

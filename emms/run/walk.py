@@ -1,0 +1,101 @@
+"""What a ranking run does, in which order, and which failures end it: written once, for every executor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emms.errors import DamagedError, DatasetError, StoreError
+from emms.progress import listener
+from emms.run.executor import Executor
+from emms.run.references import Extracted, Outcome, Resolved, Scored, Scoring
+from emms.run.scoring import SCORE, SUM_UP, networks, scorings
+from emms.run.stage import Failed
+from emms.run.stages import EMBED, EXTRACT, LIST, RESOLVE
+from emms.spec import ModelSpec, Spec
+
+DAMAGE_TRIES = 3
+"""How often a run begins anew because an artifact was found damaged; the store then lacks it, and it is computed."""
+
+
+def rank_candidates(spec: Spec, do: Executor) -> Outcome:
+    """Score the candidates of a spec, having computed what the store lacks.
+
+    A dataset that cannot be used, labels that cannot be embedded and a store that cannot be used end the run. A
+    candidate whose weights cannot be had, or that fails in its forward pass, is left out, and so is a single score
+    that cannot be computed.
+    """
+    for _ in range(DAMAGE_TRIES - 1):
+        try:
+            outcome, damaged = _walk(spec, do)
+        except DamagedError:
+            continue
+        if not damaged:
+            return outcome
+    return _walk(spec, do)[0]
+
+
+def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
+    """Return what a run gave, and whether a score is lacking because an artifact was damaged."""
+    with do.phase("dataset"):
+        samples = do.one(LIST).samples
+        for note in samples.notes:
+            listener.get().warn(note)
+    with do.phase("label embeddings"):
+        labels = do.all(EMBED, [(encoder, samples) for encoder in spec.label_encoders])
+    with do.phase("models"):
+        wanted = networks(spec)
+        resolved, failed = _parted(wanted, do.each(RESOLVE, [(model, samples) for model in wanted]))
+        scores = scorings(spec, resolved, failed)
+        missing = [s for s in scores if samples.skipped is None or not do.has(SCORE, s, samples, labels)]
+    with do.phase("features"):
+        needed = {model.id for s in missing for model in (s.model, s.given_by)}
+        passes = do.passes([network for network in resolved if network.model.id in needed])
+        extracting = do.each(EXTRACT, [(together, samples) for together in passes], fatal=(DatasetError, StoreError))
+        extracted = list[Extracted]()
+        for together, result in zip(passes, extracting, strict=True):
+            if isinstance(result, Failed):
+                failed |= {network.model.id: result.reason for network in together}
+                continue
+            extracted += result.members
+            failed |= {member.model.id: member.failure for member in result.members if member.failure}
+            if samples.skipped is None and result.skipped is not None:
+                samples = samples.left_out(result.skipped, do.workspace.task, do.workspace.store)
+    with do.phase("moments"):
+        sums = list({(s.model.id, s.folds): s for s in missing if s.folds and s.model.id not in failed}.values())
+        summing = do.each(SUM_UP, [(s.model, s.features, s.folds, samples, labels) for s in sums])
+        lost = {(s.model.id, s.folds): r.reason for s, r in zip(sums, summing, strict=True) if isinstance(r, Failed)}
+    with do.phase("scores"):
+        # A candidate without features has no scores at all; one without moments lacks those that need them.
+        scores = [
+            s.model_copy(update={"failure": s.failure or failed.get(s.given_by.id) or lost.get((s.model.id, s.folds))})
+            for s in scores
+            if s.model.id not in failed
+        ]
+        possible = [s for s in scores if not s.failure]
+        scoring = do.each(SCORE, [(s, samples, labels) for s in possible])
+        scored = [_without_score(s, s.failure) for s in scores if s.failure]
+        for s, score in zip(possible, scoring, strict=True):
+            scored.append(_without_score(s, score.reason) if isinstance(score, Failed) else score)
+    outcome = Outcome(
+        samples=samples,
+        embedded=tuple(labels),
+        resolved=tuple(resolved),
+        extracted=tuple(extracted),
+        moments=tuple(r for r in summing if not isinstance(r, Failed)),
+        scored=tuple(scored),
+        failed=failed,
+        seconds=do.seconds,
+        computed=do.computed,
+    )
+    return outcome, any(isinstance(r, Failed) and isinstance(r.cause, DamagedError) for r in (*summing, *scoring))
+
+
+def _parted(models: Sequence[ModelSpec], results: Sequence[Resolved | Failed]) -> tuple[list[Resolved], dict[str, str]]:
+    """Return the networks whose weights are at hand, and of the others the reason."""
+    resolved = [result for result in results if not isinstance(result, Failed)]
+    failed = {m.id: r.reason for m, r in zip(models, results, strict=True) if isinstance(r, Failed)}
+    return resolved, failed
+
+
+def _without_score(scoring: Scoring, reason: str) -> Scored:
+    return Scored(model=scoring.model, estimator=scoring.estimator, failure=reason, computed=False)

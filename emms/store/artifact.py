@@ -1,0 +1,114 @@
+"""An artifact of the store: complete and read back (`Artifact`), or being written (`Draft`)."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emms.errors import DamagedError, StoreError
+from emms.store.keys import Key
+from emms.store.manifest import FileEntry
+
+if TYPE_CHECKING:
+    from emms.store.store import Store
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact. Its files are verified when they are read, not before."""
+
+    store: Store
+    key: Key
+    meta: Any
+    """What its maker noted, of the type `key.meta`."""
+    files: dict[str, FileEntry]
+
+    def table(self, name: str) -> pa.Table:
+        """Read one of the artifact's files whole, and verify it in the same pass.
+
+        Raises DamagedError if the file is not what was written, after which the store holds the artifact as absent,
+        and StoreError if the file system refuses.
+        """
+        entry = self.files[name]
+        path = f"{self.store.path(self.key)}/{entry.file}"
+        try:
+            content = self.store.fs.cat_file(path)
+            if hashlib.sha256(content).hexdigest() == entry.sha256:
+                return pq.read_table(pa.BufferReader(content))
+        except FileNotFoundError:
+            pass
+        except (pa.ArrowException, ValueError):  # signed, and yet no Parquet
+            pass
+        except OSError as cause:
+            raise StoreError(f"store '{self.store.url}' cannot be read: {cause}; check its permissions") from cause
+        raise self.damaged()
+
+    def damaged(self) -> DamagedError:
+        """Have the store hold the artifact as absent, and return the error that says so."""
+        self.store.discard(self)
+        return DamagedError(
+            f"an artifact of kind '{self.key.kind}' in store '{self.store.url}' is damaged; run again to compute it"
+        )
+
+
+@dataclass
+class Draft:
+    """An artifact being written: add files with `table`, and set `meta`."""
+
+    store: Store
+    key: Key
+    meta: Any = None
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    _written: list[str] = field(default_factory=list)
+
+    def table(self, name: str, table: pa.Table, row_group_rows: int | None = None) -> None:
+        """Write a table as one file, in row groups of at most so many rows. Raises StoreError."""
+        # A name of its own each time: nobody who reads an older file of this artifact sees it change.
+        stem, dot, suffix = name.rpartition(".")
+        file_name = f"{stem}-{uuid.uuid4().hex[:8]}{dot}{suffix}"
+        path = f"{self.store.path(self.key)}/{file_name}"
+        self._written.append(path)
+        with self.store.writing(), self.store.fs.open(path, "wb") as file:
+            hashing = _HashingFile(file)
+            # Floats are noise to a compressor, and read back without a copy when they are stored plain.
+            pq.write_table(
+                table,
+                pa.PythonFile(hashing, "w"),
+                compression="none",
+                use_dictionary=False,
+                row_group_size=row_group_rows or max(1, table.num_rows),
+            )
+        self.files[name] = FileEntry(
+            file=file_name, rows=table.num_rows, bytes=hashing.bytes, sha256=hashing.sha256.hexdigest()
+        )
+
+    def remove(self) -> None:
+        """Remove what has been written."""
+        for path in self._written:
+            with suppress(Exception):  # each file system has errors of its own, and whoever calls has one already
+                self.store.fs.rm_file(path)
+
+
+class _HashingFile:
+    """A file open for writing that hashes what passes through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.sha256, self.bytes, self.closed = file, hashlib.sha256(), 0, False
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        self.bytes += len(data)
+        self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        """Leave the file open: whoever opened it closes it."""

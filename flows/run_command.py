@@ -1,0 +1,101 @@
+"""What `emms rank` and `emms demo` do once their arguments are parsed: run the flow and show what it gives."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from contextvars import copy_context
+from threading import Thread
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from emms.results.ranking import Ranking
+from emms.results.terminal import Terminal
+from emms.spec import Spec
+from flows.stopping import stoppable
+
+SOME_FAILED = 1
+"""Exit code when there is a ranking, but a candidate is missing from it."""
+
+
+def run(spec: Spec, out: Console, err: Console, verbose: bool) -> None:
+    """Run the flow; show its progress, its table, and where the results are."""
+    if not verbose:
+        _be_quiet()
+    terminal = Terminal(err)
+    with stoppable(terminal):
+        outcome = _run_flow(spec, terminal)
+    from emms.run.finish import build_ranking
+
+    _show(build_ranking(spec, outcome), spec, out, err)
+
+
+def _run_flow(spec: Spec, terminal: Terminal) -> Any:
+    url = _configured_url()
+    what = f"Prefect's server at {url}" if url else "a temporary Prefect server (on its first start, half a minute)"
+    terminal.console.print(f"checking the spec, and starting {what} …", style="dim", highlight=False, soft_wrap=True)
+    found: list[str | Exception] = []
+    # A temporary server takes seconds to start: meanwhile this thread imports the rest.
+    server = Thread(target=copy_context().run, args=(_connect, found), daemon=True)
+    server.start()
+    from emms.hardware import keep_freed_memory
+    from emms.progress import listener
+    from emms.run.checks import check_models, check_run
+
+    keep_freed_memory()
+    check_run(spec)
+    check_models(spec)
+    from flows.rank import rank as flow
+
+    server.join()
+    if isinstance(found[0], Exception):
+        raise found[0]
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    listener.set(terminal)
+    with terminal, temporary_settings({PREFECT_API_URL: found[0]}):
+        state: Any = flow(spec, return_state=True)
+        return state.result()
+
+
+def _configured_url() -> str | None:
+    return os.environ.get("PREFECT_API_URL")
+
+
+def _connect(found: list[str | Exception]) -> None:
+    """Have Prefect's server at hand; add its URL to `found`, or what is wrong with it."""
+    try:
+        from flows.server import connect
+
+        found.append(connect())
+    except Exception as fault:
+        found.append(fault)
+
+
+def _be_quiet() -> None:
+    """Show no log but our own; this process is the command's alone."""
+    for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
+        os.environ.setdefault(name, "CRITICAL")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its logger's level is set when it is imported
+    for name in ("timm", "httpx", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+
+
+def _show(ranking: Ranking, spec: Spec, out: Console, err: Console) -> None:
+    out.print(ranking.table(out.width))
+    for line in ranking.agreement:
+        out.print(line, markup=False, highlight=False)
+    for warning in ranking.warnings:
+        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+    for reason in ranking.failed.values():
+        err.print(f"not ranked: {reason}", style="red", markup=False, highlight=False)
+    evaluation = "" if ranking.evaluation is None else "evaluation.csv, "
+    results = f"results    {spec.output}/ranking.csv, scores.parquet, {evaluation}run.json"
+    for line in (results, f"artifacts  {spec.store}"):
+        out.print(line, markup=False, highlight=False)
+    if ranking.failed:
+        raise typer.Exit(SOME_FAILED)

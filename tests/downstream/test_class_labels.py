@@ -1,0 +1,105 @@
+"""How the labels of a task become text, and what is checked about them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emms.downstream import DOWNSTREAM, check_template, downstream
+from emms.downstream.class_labels import spoken_name
+from emms.downstream.own_labels import OwnLabels
+from emms.errors import DatasetError, LabelEncoderError, SpecError
+
+TEMPLATE = "a photo of a {label}"
+CLASSES = downstream("image-classification")
+
+
+def test_a_class_name_stands_in_the_template():
+    assert CLASSES.texts(["cat", "dog"], TEMPLATE) == ["a photo of a cat", "a photo of a dog"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "spoken"),
+    [
+        ("polar_bear", "polar bear"),
+        ("T-shirt/top", "T shirt/top"),
+        ("__golden__retriever_", "golden retriever"),
+        ("great--white  shark", "great white shark"),
+        ("-1", "-1"),
+        ("{braces}", "{braces}"),
+        ("Bär_グマ", "Bär グマ"),
+    ],
+)
+def test_folder_names_are_read_as_words(folder, spoken):
+    assert spoken_name(folder) == spoken
+    assert CLASSES.texts([folder], "{label}!") == [f"{spoken}!"]
+
+
+@given(st.text())
+def test_reading_a_name_twice_changes_nothing(label):
+    assert spoken_name(spoken_name(label)) == spoken_name(label)
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["a photo", "{label} or {label}", "{} {label}", "{label!r}", "{label:>9}", "{{label}}", "{label} {0}", "{label} }"],
+)
+def test_a_template_with_anything_else_in_braces_is_refused(template):
+    with pytest.raises(SpecError, match=r"must hold \{label\} once"):
+        check_template(template)
+    with pytest.raises(SpecError, match=r"must hold \{label\} once"):
+        CLASSES.texts(["cat"], template)
+
+
+def test_two_classes_that_read_the_same_are_named():
+    with pytest.raises(LabelEncoderError, match="'polar_bear' and 'polar-bear' both read 'polar bear'"):
+        CLASSES.texts(["cat", "polar_bear", "polar-bear"], TEMPLATE)
+
+
+def test_a_class_without_a_name_is_named():
+    with pytest.raises(LabelEncoderError, match="class '__' has no name"):
+        CLASSES.texts(["cat", "__"], TEMPLATE)
+
+
+def test_an_unknown_task_gets_the_nearest_one_offered():
+    assert DOWNSTREAM.names()[0] == "image-classification"
+    with pytest.raises(SpecError, match="did you mean 'image-classification'"):
+        downstream("image_clasification")
+
+
+@pytest.mark.parametrize(
+    ("labels", "counts", "message"),
+    [
+        (["a"], [3], r"only one class \('a'\)"),
+        (["a", "\t"], [1, 1], r"class name '\\t' is blank"),
+        ([" a", "a "], [1, 1], "class names ' a' and 'a ' are the same; rename or merge"),
+        (["a", "b"], [1, 0], "class 'b' has no sample; add some"),
+    ],
+)
+def test_classes_that_cannot_be_used_are_named(labels, counts, message):
+    with pytest.raises(DatasetError, match=message):
+        CLASSES.check(labels, np.array(counts))
+
+
+def test_a_task_says_how_large_a_dataset_is_and_what_networks_may_read():
+    assert CLASSES.describe(10, 1797) == "1,797 samples, 10 classes"
+    assert CLASSES.inputs() == {"image"}
+    assert CLASSES.notes(["a", "b"], 3) == []
+    (note,) = CLASSES.notes(["a", "b"], 2)
+    assert "each of the 2 classes has one sample" in note
+
+
+class Captions(OwnLabels):
+    name = "captions"
+    throughput = "img/s"
+    metric = "CIDEr"
+
+
+def test_labels_of_each_sample_are_texts_as_they_are():
+    captions = Captions()
+    assert captions.texts(["a dog", "two\n dogs"], "{label}") == ["a dog", "two dogs"]
+    assert captions.describe(4998, 5000) == "5,000 samples, 4,998 different labels"
+    with pytest.raises(DatasetError, match="a label is blank"):
+        captions.check(["a dog", " "], np.array([1, 1]))
+    with pytest.raises(DatasetError, match="all samples have one label"):
+        captions.check(["a dog"], np.array([2]))
