@@ -133,7 +133,7 @@ def evaluate(
     truth: Annotated[Path, typer.Option(help="CSV or Parquet: model, value, and dataset if several.")],
     output: Annotated[Path | None, typer.Option(help="CSV file that receives the table.")] = None,
 ) -> None:
-    """Say how well scores agree with the truth, for each dataset and estimator."""
+    """Measure how well scores agree with the truth, for each dataset and estimator."""
     from emms.evaluation import evaluate_csv
 
     table = evaluate_csv(scores, truth)
@@ -197,8 +197,8 @@ def estimators() -> None:
 
 
 def _show_evaluation(table: Any) -> None:
-    """Show an evaluation: as many metrics as there is room for, and below them the models that were left out."""
-    from emms.evaluation import METRICS
+    """Show an evaluation: as many metrics as there is room for; below them what they cover and which are undefined."""
+    from emms.evaluation import METRICS, remarks
     from emms.results.tables import add_whole, fitting
 
     first, *others = METRICS
@@ -208,7 +208,7 @@ def _show_evaluation(table: Any) -> None:
         for name in ("dataset", "estimator"):
             shown.add_column(name, overflow="fold", min_width=9)
         columns = {"models": [str(n) for n in table["n_models"]]}
-        columns |= {m: ["" if v is None else f"{v:.3f}" for v in table[m]] for m in (first, *metrics)}
+        columns |= {m: ["-" if v is None else f"{v:.3f}" for v in table[m]] for m in (first, *metrics)}
         for name, cells in columns.items():
             add_whole(shown, name.replace("_", " "), cells)
         for row, *numbers in zip(table.iter_rows(named=True), *columns.values(), strict=True):
@@ -218,9 +218,8 @@ def _show_evaluation(table: Any) -> None:
         return shown
 
     out.print(fitting(build, others, out.width))
-    for column in ("not_in_truth", "not_in_scores", "without_score"):
-        for names in table[column].drop_nulls().unique(maintain_order=True):
-            out.print(f"left out, {column.replace('_', ' ')}: {names}", markup=False, highlight=False)
+    for remark in remarks(table):
+        out.print(remark, markup=False, highlight=False)
 
 
 def _show_plan(spec: Any) -> None:
