@@ -134,8 +134,9 @@ def evaluate(
     truth: Annotated[Path, typer.Option(help="CSV or Parquet: model, value, and dataset if several.")],
     output: Annotated[Path | None, typer.Option(help="CSV file that receives the table.")] = None,
 ) -> None:
-    """Say how well scores agree with the truth, for each dataset and estimator."""
-    from emms.evaluation import evaluate_csv
+    """Measure how well scores agree with the truth, for each dataset and estimator."""
+    from emms.evaluation import evaluate_csv, remarks
+    from emms.results.evaluation_table import evaluation_table
 
     table = evaluate_csv(scores, truth)
     if output is not None:
@@ -145,12 +146,9 @@ def evaluate(
         except OSError as cause:  # polars' own has no number and so no text
             reason = "it is a folder" if output.is_dir() else cause.strerror or cause
             raise EMMSError(f"'{output}' cannot be written: {reason}; name another file") from cause
-    from emms.results.evaluation_table import evaluation_table
-
     out.print(evaluation_table(table, out.width))
-    for column in ("not_in_truth", "not_in_scores", "without_score"):
-        for names in table[column].drop_nulls().unique(maintain_order=True):
-            out.print(f"left out, {column.replace('_', ' ')}: {names}", markup=False, highlight=False)
+    for remark in remarks(table):
+        out.print(remark, markup=False, highlight=False)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""How well rankings agree with the truth: every metric of the field, for each dataset and estimator of a table.
+"""How well rankings agree with the truth: the usual metrics, for each dataset and estimator of a table.
 
 >>> evaluate(scores, truth)                        # polars frames
 >>> evaluate_csv("scores.csv", "truth.csv")        # or files
@@ -23,18 +23,25 @@ from emms.evaluation.metrics import (
     weighted_kendall_tau,
     weighted_pearson,
 )
+from emms.evaluation.names import checkpoint_names, join_names, listed, named_as
 from emms.evaluation.tables import read_table, scores_table, truth_table
+from emms.evaluation.words import coverage, remarks, undefined
 
 __all__ = [
     "METRICS",
     "SCHEMA",
+    "checkpoint_names",
+    "coverage",
     "evaluate",
     "evaluate_csv",
     "kendall_tau",
+    "named_as",
     "pearson",
     "recall_at_k",
     "rel_at_k",
+    "remarks",
     "spearman",
+    "undefined",
     "weighted_kendall_tau",
     "weighted_pearson",
 ]
@@ -51,8 +58,9 @@ SCHEMA = pl.Schema(
         "without_score": pl.String,
     }
 )
-"""Columns of an evaluation. The last three name the models left out, separated by `; `: those whose truth is unknown,
-those that the scores lack, and those whose score is empty or nan; null where there is none."""
+"""Columns of an evaluation. The last three name the models that are left out, separated by `; `: those that the truth
+lacks, those that the scores lack, and those whose score is empty or nan; null where there are none. `coverage` puts
+them into words."""
 
 
 def evaluate(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
@@ -60,17 +68,19 @@ def evaluate(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
 
     `scores` has columns `model` and `score`, and may have `dataset` and `estimator`; `truth` has `model` and `value`
     (or `finetuned_accuracy`, or `accuracy`), and may have `dataset`; other columns are ignored. Larger is better in
-    both. If only one of the two says what dataset it is of, it must be of one only.
+    both. If only one of the two has a column `dataset`, it must hold a single dataset.
 
-    Returns a table of `SCHEMA`, a row per dataset and estimator of the scores, sorted by them; either is null where the
-    tables do not name it. Metrics are over the `n_models` that both sides know, and null where they are undefined (see
-    `emms.evaluation.metrics`). Raises EMMSError if a table is not as described or the two have no model in common.
+    Returns a table of `SCHEMA`, one row per dataset and estimator of the scores, sorted by them; either is null if the
+    tables do not name it. Metrics are over the `n_models` models that both tables have, and null where they are
+    undefined (see `emms.evaluation.metrics`): all of them with a single model, the correlations with two, rel@k and
+    recall@k with k or fewer. Raises EMMSError if a table is not as described, holds infinite numbers, or if the two
+    have no model in common.
     """
     return _compare(scores_table(scores), truth_table(truth))
 
 
 def evaluate_csv(scores_path: str | PathLike[str], truth_path: str | PathLike[str]) -> pl.DataFrame:
-    """Do what `evaluate` does with two files, each CSV or Parquet; they may be the same file.
+    """Do what `evaluate` does for two files, each CSV or Parquet; they may be the same file.
 
     Raises EMMSError as `evaluate` does, and if a file cannot be read.
     """
@@ -92,7 +102,7 @@ def _compare(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
     rows = []
     for (dataset, estimator), scored in scores.group_by("dataset", "estimator"):
         known = truth.filter(pl.col("dataset").eq_missing(pl.lit(dataset, pl.String)))
-        # Sorted, so that sums of floats come out the same to the last bit, in whatever order the models were given.
+        # Sorted, so that the order of the models does not change the last bit of sums of floats.
         common = scored.join(known, on="model").drop_nulls("score").sort("model")
         left_out = {
             "not_in_truth": scored.join(known, on="model", how="anti"),
@@ -106,14 +116,14 @@ def _compare(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
                 "n_models": common.height,
                 **{name: metric(common["score"], common["value"]) for name, metric in METRICS.items()},
                 "n_left_out": sum(models.height for models in left_out.values()),
-                **{why: "; ".join(models["model"].sort()) or None for why, models in left_out.items()},
+                **{why: join_names(models["model"].sort()) for why, models in left_out.items()},
             }
         )
     return pl.DataFrame(rows, SCHEMA).fill_nan(None).sort("dataset", "estimator")
 
 
 def _same_datasets(scores: pl.DataFrame, truth: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return both tables with a column `dataset`, and at least one dataset in common."""
+    """Return both tables with a column `dataset`; they have at least one dataset in common."""
     named = {
         side: table["dataset"].unique().sort().to_list()
         for side, table in (("scores", scores), ("truth", truth))
@@ -138,7 +148,5 @@ def _same_datasets(scores: pl.DataFrame, truth: pl.DataFrame) -> tuple[pl.DataFr
 
 
 def _some(names: Iterable[str]) -> str:
-    """Return the first three of the names, quoted, and how many more there are."""
-    unique = sorted(set(names))
-    more = f" and {len(unique) - 3} more" if len(unique) > 3 else ""
-    return ", ".join(repr(name) for name in unique[:3]) + more
+    """Return the first few of the names, quoted and sorted, and how many more there are."""
+    return listed([repr(name) for name in sorted(set(names))])

@@ -1,15 +1,14 @@
 """How well scores agree with the truth: metrics on two aligned arrays, one number per model in each.
 
-What holds for all of them:
+All metrics have this in common:
 
-- Larger is better, in the scores and in the truth. Where the truth is a loss or an error rate, give its negative.
+- Larger is better, in the scores and in the truth. If the truth is a loss or an error rate, pass its negative.
 - The order of the models does not matter.
-- A model whose score or truth is nan has no place in a ranking: it is left out.
-- An infinite score ranks first or last like any number, and makes `pearson` and `weighted_pearson` nan. The truth was
-  measured, so an infinite value there is an error.
-- A correlation is nan where it says nothing: with fewer than three models (two always correlate perfectly), or when
-  all scores or all truth values are equal.
-- Arrays that are not numeric, not one-dimensional or of different lengths raise EMMSError.
+- A model whose score or truth is nan is left out.
+- A metric is nan where it is undefined. Correlations are undefined with fewer than three models (two always correlate
+  perfectly), or when all scores or all truth values are equal. rel@k and recall@k are undefined with k models or fewer,
+  where they would always be 1. So with a single model every metric is undefined.
+- Arrays that are not numeric, not one-dimensional, of different lengths or not finite raise EMMSError.
 """
 
 from __future__ import annotations
@@ -28,15 +27,14 @@ from emms.errors import EMMSError
 def weighted_kendall_tau(scores: ArrayLike, truth: ArrayLike) -> float:
     """Weighted Kendall tau as `scipy.stats.weightedtau` defines it by default, in [-1, 1]; ties as there.
 
-    An exchange of the models at places r and s (from 1) weighs 1/r + 1/s; the value is the mean of two, one with the
-    places by score (ties by truth), one with the places by truth (ties by score). It is what transferability papers
-    report, EMMS and the Transfer-Learning-Library among them.
+    Swapping the models at ranks r and s (from 1) weighs 1/r + 1/s. The value is the mean of two: one with ranks by
+    score (ties broken by truth), one with ranks by truth (ties broken by score). Papers on transferability estimation
+    report this metric, among them EMMS and the Transfer-Learning-Library.
 
     Vigna, "A weighted correlation index for rankings with ties", WWW 2015.
     """
     x, y = _aligned(scores, truth)
-    # Only the order counts, and ranks keep infinities out of scipy's arithmetic.
-    return float(stats.weightedtau(stats.rankdata(x), stats.rankdata(y)).statistic) if _vary(x, y) else nan
+    return float(stats.weightedtau(x, y).statistic) if _vary(x, y) else nan
 
 
 def kendall_tau(scores: ArrayLike, truth: ArrayLike) -> float:
@@ -55,31 +53,31 @@ def spearman(scores: ArrayLike, truth: ArrayLike) -> float:
 
 
 def pearson(scores: ArrayLike, truth: ArrayLike) -> float:
-    """Pearson's correlation of scores and truth, in [-1, 1]; nan if a score is infinite."""
+    """Pearson's correlation of scores and truth, in [-1, 1]."""
     x, y = _aligned(scores, truth)
     return _correlation(x, y, np.ones(len(y)))
 
 
 def weighted_pearson(scores: ArrayLike, truth: ArrayLike) -> float:
-    """Pearson's correlation in which a model weighs 1 / its rank in the truth, in [-1, 1]; nan if a score is infinite.
+    """Pearson's correlation in which a model weighs 1 / its rank in the truth, in [-1, 1].
 
     sum w (x - mean x)(y - mean y) / sqrt(sum w (x - mean x)^2 * sum w (y - mean y)^2), with w-weighted means. The best
-    model weighs 1, the second 1/2, the third 1/3; models of equal truth share the mean of the weights of their places.
+    model weighs 1, the second 1/2, the third 1/3; models of equal truth each get the mean weight of their ranks.
     """
     x, y = _aligned(scores, truth)
     return _correlation(x, y, _weights(y))
 
 
 def rel_at_k(scores: ArrayLike, truth: ArrayLike, k: int) -> float:
-    """Best truth among the `k` top-scored models, over the best truth of all: 1 when the best is among them.
+    """Best truth among the `k` top-scored models, divided by the best truth of all models.
 
-    Tied scores count against the estimator: of models that it does not tell apart, the worst come first. nan without
-    models, and where the best truth is not positive (a ratio means nothing there, as with negated losses). 1 when there
-    are no more than `k` models. Raises EMMSError if `k` is less than 1.
+    Ties count against the estimator: of models with equal scores, the worst is ranked first. nan with `k` models or
+    fewer, where it would always be 1, and where the best truth is not positive (a ratio is meaningless there, as with
+    negated losses). Raises EMMSError if `k` is less than 1.
     """
     x, y = _aligned(scores, truth)
     _check_cutoff(k)
-    if not len(y) or y.max() <= 0:
+    if len(y) <= k or y.max() <= 0:
         return nan
     return float(y[_worst_first(x, y)[:k]].max() / y.max())
 
@@ -87,13 +85,13 @@ def rel_at_k(scores: ArrayLike, truth: ArrayLike, k: int) -> float:
 def recall_at_k(scores: ArrayLike, truth: ArrayLike, k: int) -> float:
     """1 if the top-scored model is among the `k` truly best, 0 otherwise.
 
-    A model is among the `k` best if fewer than `k` are better, so all that tie with the k-th are. Tied scores count
-    against the estimator: of several top-scored models, the worst one is taken. nan without models; 1 when there are no
-    more than `k`. Raises EMMSError if `k` is less than 1.
+    A model is among the `k` best if fewer than `k` are better, so models that tie with the k-th are among them. Ties
+    count against the estimator: of several top-scored models, the worst is taken. nan with `k` models or fewer, where
+    it would always be 1. Raises EMMSError if `k` is less than 1.
     """
     x, y = _aligned(scores, truth)
     _check_cutoff(k)
-    if not len(y):
+    if len(y) <= k:
         return nan
     top = y[_worst_first(x, y)[0]]
     return float(np.count_nonzero(y > top) < k)
@@ -111,7 +109,7 @@ METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
     **{f"rel@{k}": partial(rel_at_k, k=k) for k in CUTOFFS},
     **{f"recall@{k}": partial(recall_at_k, k=k) for k in CUTOFFS},
 }
-"""Every metric under the name it has in a table, each a function of scores and truth."""
+"""All metrics by the names of their columns in an evaluation; each is a function of scores and truth."""
 
 
 def _aligned(scores: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -124,8 +122,12 @@ def _aligned(scores: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarra
         raise EMMSError(
             f"scores have shape {x.shape} and the truth {y.shape}; give one number per model in each, in the same order"
         )
-    if np.isinf(y).any():
-        raise EMMSError("the truth holds an infinite value; use nan where it is unknown")
+    for what, values in (("score", x), ("truth", y)):
+        if np.isinf(values).any():
+            place = int(np.flatnonzero(np.isinf(values))[0])
+            raise EMMSError(
+                f"the {what} of model {place} (from 0) is infinite; use nan where there is no finite number"
+            )
     known = ~(np.isnan(x) | np.isnan(y))
     return x[known], y[known]
 
@@ -136,7 +138,7 @@ def _check_cutoff(k: int) -> None:
 
 
 def _vary(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether a correlation of these says anything."""
+    """Return whether the correlation of x and y is defined."""
     return len(x) >= 3 and bool(x.min() < x.max() and y.min() < y.max())
 
 
@@ -151,18 +153,21 @@ def _correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _spread_over_unit(values: np.ndarray) -> np.ndarray:
-    """Bring values to [0, 1], so no square overflows and no large mean swallows a spread; nan if infinitely wide."""
+    """Scale values to [0, 1], so that squares do not overflow and a large mean costs no precision.
+
+    nan if the difference between the largest and the smallest overflows.
+    """
     low, high = float(values.min()), float(values.max())
     return (values - low) / (high - low) if high - low < inf else np.full_like(values, nan)
 
 
 def _weights(truth: np.ndarray) -> np.ndarray:
-    """Return 1 / rank of each model, best first; tied ones share the mean over the ranks they take up."""
+    """Return 1 / rank in the truth of each model; tied models get the mean over the ranks that they take up."""
     _, group = np.unique(-truth, return_inverse=True)
     total = np.bincount(np.sort(group), weights=1 / np.arange(1, len(truth) + 1))
     return (total / np.bincount(group))[group]
 
 
 def _worst_first(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the ranking by score, best first, as indices; of models with equal scores the worst comes first."""
+    """Return the indices that sort by score, best first; of models with equal scores the worst comes first."""
     return np.lexsort((truth, -scores))

@@ -1,4 +1,4 @@
-"""Tables of scores and of the truth: read from files, checked, and brought to one form."""
+"""Tables of scores and of the truth: read from files, checked, and converted to one form."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from polars.exceptions import PolarsError
 from emms.errors import EMMSError, did_you_mean
 
 TRUTH_COLUMNS = ("value", "finetuned_accuracy", "accuracy")
-"""What the column of a truth table may be called. No other numeric column is taken: it might be a rank or a loss."""
+"""Names that the column of values in a truth table may have. Other numeric columns may be ranks or losses."""
 
 
 def read_table(path: str | PathLike[str]) -> pl.DataFrame:
-    """Read a CSV or Parquet file, told apart by content. All of a CSV's columns are text; unnamed ones are left out.
+    """Read a CSV or Parquet file, recognised by its content. CSV columns are read as text; unnamed ones are left out.
 
-    Raises EMMSError if the file is missing, empty or neither, or if a column name stands there twice.
+    Raises EMMSError if the file is missing, empty or of another format, or if two columns have the same name.
     """
     try:
         data = Path(path).read_bytes()
@@ -42,31 +42,28 @@ def read_table(path: str | PathLike[str]) -> pl.DataFrame:
 def scores_table(table: pl.DataFrame, what: str = "the scores") -> pl.DataFrame:
     """Return columns `model`, `score` and, if the table has them, `dataset` and `estimator`; null where a score is nan.
 
-    `what` is what messages call the table. Rows that say the same are one. Raises EMMSError if a column is missing, a
-    cell is not what it should be, a model has two scores, or there is none at all.
+    `what` is what messages call the table. Duplicate rows are merged. Raises EMMSError if a column is missing, a cell
+    has the wrong type, a model has two scores, a score is infinite, or there are no rows.
     """
     table = _checked(table, ["dataset", "estimator"], _column(table, what, "score"), "score", what)
     if table.is_empty():
         raise EMMSError(f"{what}: there are no rows; give at least one model and its score")
+    _refuse_infinite(table, "score", "score", what)
     return table
 
 
 def truth_table(table: pl.DataFrame, what: str = "the truth") -> pl.DataFrame:
-    """Return columns `model`, `value` and, if the table has it, `dataset`; models whose value is unknown are left out.
+    """Return columns `model`, `value` and, if the table has it, `dataset`; models without a value are left out.
 
-    The value is in the column `value`, or else in the one of `TRUTH_COLUMNS` that the table has. The rest is as with
-    `scores_table`. Raises EMMSError as there, and if a value is infinite or the table has several such columns.
+    The value is taken from the column `value`, or else from the one of `TRUTH_COLUMNS` that the table has. `what` and
+    duplicate rows are as in `scores_table`. Raises EMMSError as that does, and if the table has several such columns.
     """
     column = _column(table, what, *TRUTH_COLUMNS)
     rivals = [name for name in TRUTH_COLUMNS if name in table.columns]
     if column != "value" and len(rivals) > 1:
         raise EMMSError(f"{what}: columns {_listed(rivals)} could each be meant; name the one that counts 'value'")
     table = _checked(table, ["dataset"], column, "value", what)
-    infinite = table.filter(pl.col("value").is_infinite())
-    if not infinite.is_empty():
-        raise EMMSError(
-            f"{what}: model {infinite['model'][0]!r} has an infinite {column}; leave the cell empty where it is unknown"
-        )
+    _refuse_infinite(table, "value", column, what)
     table = table.drop_nulls("value")
     if table.is_empty():
         raise EMMSError(f"{what}: column '{column}' holds no number; give at least one model and its value")
@@ -74,7 +71,7 @@ def truth_table(table: pl.DataFrame, what: str = "the truth") -> pl.DataFrame:
 
 
 def _read_parquet(data: bytes) -> pl.DataFrame:
-    # A damaged file may make polars abort the whole process; so pyarrow reads, and polars gets what was found valid.
+    # A damaged file can make polars abort the whole process; so pyarrow reads and validates it.
     table = pq.read_table(io.BytesIO(data)).replace_schema_metadata(None)
     table.validate(full=True)
     return pl.DataFrame(table)
@@ -83,9 +80,9 @@ def _read_parquet(data: bytes) -> pl.DataFrame:
 def _read_csv(data: bytes) -> pl.DataFrame:
     if b"\0" in data:
         raise ValueError("it holds binary data")
-    # Inferred types would make 1 of a network called 001, and differ between two files with the same networks.
+    # Inferred types would turn a network called 001 into 1, and could differ between two files of the same networks.
     table = pl.read_csv(io.StringIO(data.decode("utf-8-sig")), infer_schema=False)
-    # polars renames a column whose name was there before; with its own name back, it is the error that it should be.
+    # polars renames a column whose name is taken; undo that, so that the duplicate name is an error.
     names = {column: re.sub(r"_duplicated_\d+$", "", column).strip() for column in table.columns}
     return table.select(pl.col(column).alias(name) for column, name in names.items() if name)
 
@@ -132,6 +129,18 @@ def _names(cells: pl.DataFrame, column: str, what: str) -> pl.Series:
     if names.has_nulls():
         raise EMMSError(f"{what}: row {cells['row'].filter(names.is_null())[0]} has no {column}; fill it in")
     return names
+
+
+def _refuse_infinite(table: pl.DataFrame, name: str, column: str, what: str) -> None:
+    """Raise EMMSError if the column `name`, which the user calls `column`, holds an infinite number."""
+    infinite = table.filter(pl.col(name).is_infinite())
+    if not infinite.is_empty():
+        row = infinite.row(0, named=True)
+        which = ", ".join(f"{key} {row[key]!r}" for key in row if key != name)
+        raise EMMSError(
+            f"{what}: {which} has an infinite {column}, and metrics need finite numbers; leave the cell empty where "
+            f"there is none"
+        )
 
 
 def _numbers(cells: pl.DataFrame, column: str, what: str) -> pl.Series:

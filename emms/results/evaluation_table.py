@@ -21,7 +21,7 @@ def evaluation_table(evaluation: pl.DataFrame, width: int) -> Table:
         for name in ("dataset", "estimator"):
             shown.add_column(name, overflow="fold", min_width=9)
         columns = {"models": [str(n) for n in evaluation["n_models"]]}
-        columns |= {m: ["" if v is None else f"{v:.3f}" for v in evaluation[m]] for m in (first, *metrics)}
+        columns |= {m: ["-" if v is None else f"{v:.3f}" for v in evaluation[m]] for m in (first, *metrics)}
         for name, cells in columns.items():
             add_whole(shown, name.replace("_", " "), cells)
         for row, *numbers in zip(evaluation.iter_rows(named=True), *columns.values(), strict=True):

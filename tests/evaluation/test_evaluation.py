@@ -27,8 +27,15 @@ def test_an_evaluation_is_the_metrics_over_the_common_models():
     row = evaluate(SCORES, TRUTH).row(0, named=True)
     assert list(row) == list(SCHEMA)
     assert (row["dataset"], row["estimator"], row["n_models"], row["n_left_out"]) == (None, None, 4, 0)
-    for name, metric in METRICS.items():
-        assert row[name] == pytest.approx(metric(SCORES["score"], TRUTH["value"]))
+    assert (row["rel@5"], row["recall@5"]) == (None, None)
+    for name in set(METRICS) - {"rel@5", "recall@5"}:
+        assert row[name] == pytest.approx(METRICS[name](SCORES["score"], TRUTH["value"]))
+
+
+def test_a_single_model_in_common_gives_no_metric():
+    row = evaluate(SCORES, TRUTH.head(1)).row(0, named=True)
+    assert row["n_models"] == 1
+    assert [row[name] for name in METRICS] == [None] * len(METRICS)
 
 
 def test_what_was_left_out_is_named():
@@ -113,7 +120,16 @@ two = pl.DataFrame({"model": ["resnet18", "resnet50"], "dataset": ["pets", "cars
         (SCORES.with_columns(model=pl.Series(["a", "b", " ", "c"])), TRUTH, "scores: row 3 has no model"),
         (SCORES.clear(), TRUTH, "scores: there are no rows"),
         (SCORES, TRUTH.with_columns(value=pl.lit(None)), "truth: column 'value' holds no number"),
-        (SCORES, TRUTH.with_columns(value=pl.lit(inf)), "model 'resnet18' has an infinite value"),
+        (
+            SCORES,
+            TRUTH.with_columns(value=pl.lit(inf)),
+            "truth: model 'resnet18' has an infinite value.* leave the cell",
+        ),
+        (
+            labelled(SCORES.with_columns(score=pl.Series([1.0, 2.0, -inf, 4.0])), estimator="leep"),
+            TRUTH,
+            "scores: model 'vit_small', estimator 'leep' has an infinite score.* leave the cell empty",
+        ),
         (
             pl.concat([SCORES, SCORES.with_columns(score=pl.lit(0.5))]),
             TRUTH,

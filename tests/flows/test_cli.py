@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+from emms.evaluation import METRICS, SCHEMA
 from flows.cli import BAD_INPUT, main
 from flows.run_command import SOME_FAILED
 
@@ -263,7 +264,25 @@ def test_an_evaluation_is_readable_in_a_narrow_terminal_and_names_are_no_markup(
     assert "[red]a[/b" in out
     assert " 1.000 " in out
     assert "with --output also: " in out
-    assert "left out, not in truth: model-0" in out
-    assert "left out, not in scores: more" in out
+    said = " ".join(out.split())
+    assert "over 3 of 4 candidates; not in the truth: 'model-0'; only in the truth: 'more'" in said
+    assert "rel@3, recall@3, rel@5, recall@5 are undefined with 3 models, where they are always 1" in said
     scores.write_text("model;score\na;1\n")
     refused(emms("evaluate", "--scores", scores, "--truth", truth), "separated by semicolons")
+
+
+def test_an_evaluation_says_what_it_covers_and_refuses_infinite_scores(emms, tmp_path):
+    scores, truth, table = tmp_path / "scores.csv", tmp_path / "truth.csv", tmp_path / "evaluation.csv"
+    truth.write_text("model,value\ntimm:a,1\ntimm:b,2\ntimm:c,3\ntest_vit,4\n")
+    scores.write_text("model,score\ntimm:a,1\ntimm:b,2\ntimm:c,3\ntimm:test_vit,4\n")
+    code, out, _ = emms("evaluate", "--scores", scores, "--truth", truth)
+    assert code == 0
+    assert "over 3 of 4 candidates; not matched: 'test_vit' (did you mean 'timm:test_vit'?)" in out
+    truth.write_text("model,value\ntimm:a,1\n")
+    code, out, _ = emms("evaluate", "--scores", scores, "--truth", truth, "--output", table)
+    assert code == 0
+    assert "over 1 of 4 candidates" in out
+    assert "every metric is undefined with one model in common" in out
+    assert pl.read_csv(table, schema=SCHEMA).select(*METRICS).null_count().row(0) == (1,) * len(METRICS)
+    scores.write_text("model,score\ntimm:a,inf\n")
+    refused(emms("evaluate", "--scores", scores, "--truth", truth), "model 'timm:a' has an infinite score", "leave the")

@@ -92,9 +92,7 @@ def test_what_was_in_the_store_is_shown_as_cached_from_the_second_run_on(setting
         return found
 
     first = states()
-    assert {verb: first[verb] for verb in ("embed", "extract", "score")} == dict.fromkeys(
-        ("embed", "extract", "score"), {"Completed"}
-    )
+    assert first["embed"] == first["extract"] == first["score"] == {"Completed"}
     second = states()
     assert second["embed"] == second["score"] == {"Cached"}
     assert "extract" not in second  # no score was missing

@@ -1,4 +1,4 @@
-"""The walk says what ends a run and what concerns one candidate: the same fault has the same outcome inline and as a flow."""
+"""The walk says what ends a run and what concerns one candidate, so a fault has the same outcome inline and as a flow."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -56,7 +56,7 @@ class Plain(Candidate):
     out_of_memory_above = 10**9
     spoilt: tuple[int, ...] = ()
     broken = False
-    prepared: Counter[str] = Counter()
+    prepared: ClassVar[Counter[str]] = Counter()
 
     @classmethod
     def names(cls, pattern: str) -> list[str]:

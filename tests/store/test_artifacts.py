@@ -119,7 +119,7 @@ def test_nothing_is_there_when_the_maker_fails_and_what_it_wrote_is_removed(tmp_
 def test_an_artifact_without_the_files_or_notes_of_its_kind_is_not_created(store):
     with pytest.raises(ValueError, match="ThingMeta"), store.create(KEY) as draft:
         draft.table("table.parquet", TABLE)
-    with pytest.raises(ValueError, match="table.parquet"), store.create(KEY) as draft:
+    with pytest.raises(ValueError, match=r"table\.parquet"), store.create(KEY) as draft:
         draft.meta = ThingMeta(note="hello")
     assert store.find(KEY) is None
 
@@ -136,7 +136,7 @@ def test_a_damaged_artifact_is_absent_and_can_be_made_again(store, damage):
         case "flip a byte":
             store.fs.pipe_file(table, content[:40] + bytes([content[40] ^ 1]) + content[41:])
             # A file is verified when it is read, and its artifact is absent from then on.
-            with pytest.raises(DamagedError, match="'things'.*is damaged; run again"):
+            with pytest.raises(DamagedError, match=r"'things'.*is damaged; run again"):
                 store.find(KEY).table("table.parquet")
         case "truncate":
             store.fs.pipe_file(table, content[:-1])
