@@ -16,8 +16,7 @@ from emms.run.checks import check_models, check_run
 from emms.run.references import Embedded, Outcome, Scored, Scoring
 from emms.run.scoring import accumulate_moments, moments_needed, score, scorings
 from emms.run.stages import embed_label_texts, extract_features, networks, passes, prepare_dataset, resolve_model
-from emms.spec import Spec
-from emms.spec.yaml_file import load_spec
+from emms.spec import Spec, load_spec
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")

@@ -14,8 +14,7 @@ from emms.labels.embed import read_label_embeddings
 from emms.models.features import find_features
 from emms.moments.folds import deal
 from emms.run import scoring, stages
-from emms.spec import ModelSpec
-from emms.spec.yaml_file import load_spec
+from emms.spec import ModelSpec, load_spec
 from emms.store import open_store
 
 WHOLE = {"source": "timm", "name": "mobilenetv3_small_050", "pretrained": False}

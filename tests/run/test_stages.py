@@ -10,7 +10,7 @@ import emms
 from emms.datasets.base import Sample
 from emms.errors import DatasetError
 from emms.run import stages
-from emms.spec.yaml_file import load_spec
+from emms.spec import load_spec
 from emms.store import open_store
 
 
