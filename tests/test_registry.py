@@ -161,16 +161,15 @@ class Tiny(Dataset):
 
 
 @pytest.mark.parametrize(
-    "imports",
+    ("first", "imports"),
     [
-        "from emms.datasets.base import Dataset",
-        "import emms\nemms.Spec, emms.EMMS, emms.Ranking\nfrom emms.datasets.base import Dataset",
-        "from emms.spec import Spec, ModelSpec\nfrom emms.datasets import FORMATS, Dataset",
-        "from emms.models.base import Candidate\nfrom emms.datasets import Dataset\nimport emms.run.pipeline",
+        ("tiny", "from emms.spec import Spec, ModelSpec\nfrom emms.datasets import FORMATS, Dataset"),
+        ("tiny", "from emms.models.base import Candidate\nfrom emms.datasets import Dataset\nimport emms.run.pipeline"),
+        ("emms.spec", "import emms\nemms.Spec, emms.EMMS, emms.Ranking\nfrom emms.datasets.base import Dataset"),
+        ("emms.models.base", "from emms.datasets.base import Dataset\nimport emms.spec"),
     ],
 )
-@pytest.mark.parametrize("first", ["tiny", "emms", "emms.spec", "emms.models.base"])
-def test_a_plug_in_may_import_any_of_emms_and_be_imported_first_or_last(install, site_packages, imports, first):
+def test_a_plug_in_may_import_any_of_emms_and_be_imported_first_or_last(install, site_packages, first, imports):
     source = PLUGIN.format(imports=f"from typing import Literal\n{imports}")
     install("tiny", "[emms.datasets]\ntiny = tiny:Tiny\n", tiny=source)
     script = f"""
