@@ -27,11 +27,11 @@ class ModelError(EMMSError):
 
 
 class UnavailableError(EMMSError):
-    """Something on the network cannot be had now, and may be had later."""
+    """Something on the network is not available now, and may be later."""
 
 
 class UnreachableError(UnavailableError):
-    """There is no way to it at all: no network, or offline mode. Trying again at once would end the same."""
+    """There is no connection at all: no network, or offline mode. Retrying at once would not help."""
 
 
 class LabelEncoderError(EMMSError):
