@@ -27,11 +27,11 @@ class ModelError(EMMSError):
 
 
 class UnavailableError(EMMSError):
-    """Something on the network cannot be had now, and may be had later."""
+    """Something on the network is not available now, and may be later."""
 
 
 class UnreachableError(UnavailableError):
-    """There is no way to it at all: no network, or offline mode. Trying again at once would end the same."""
+    """There is no connection at all: no network, or offline mode. Retrying at once would not help."""
 
 
 class LabelEncoderError(EMMSError):
@@ -51,6 +51,18 @@ class DamagedError(StoreError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x' or 'y'?` for the nearest of the known names, or nothing if none is near."""
+    """Return `; did you mean 'x' or 'y'?` for the known names that are nearest, or nothing if none is near."""
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def printable(text: object, limit: int | None = 200) -> str:
+    """Return text as a message can show it, on one line.
+
+    Control characters, terminal escape sequences and other characters that cannot be printed become Python escapes
+    such as `\\x1b`. Of a text of more than `limit` characters the middle is left out.
+    """
+    text = str(text)
+    if limit is not None and len(text) > limit:
+        text = f"{text[: limit * 2 // 3]} … {text[-limit // 3 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -9,11 +9,18 @@ from pydantic import AfterValidator, BeforeValidator
 
 
 def _not_blank(path: Any) -> Any:
-    # Path("") is the current folder, which is hardly what an empty setting, or an unset shell variable, means.
+    # Path("") is the current folder, which is unlikely to be what an empty setting or shell variable means.
     if isinstance(path, str) and not path.strip():
         raise ValueError("is empty; name a file or a folder, '.' for the current one")
     return path
 
 
-UserPath = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(Path.expanduser)]
-"""A path, `~` expanded; an empty one is refused."""
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as cause:
+        raise ValueError(f"is in the home folder of an unknown user, {path.parts[0]}; write it in full") from cause
+
+
+UserPath = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_expanded)]
+"""A path with `~` expanded; an empty one is refused."""

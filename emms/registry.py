@@ -1,13 +1,16 @@
-"""Names that stand for classes: a table of built-in ones, and what other packages add through entry points."""
+"""Names that stand for classes: the built-in ones, and those that other packages add through entry points."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from inspect import get_annotations
 from typing import Any, Generic, TypeVar
 
-from emms.errors import EMMSError, did_you_mean
+from pydantic import BaseModel
+
+from emms.errors import EMMSError, did_you_mean, printable
 
 T = TypeVar("T")
 
@@ -15,43 +18,120 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """A mapping from names to classes, each imported when it is first asked for.
 
-    `kind` is what a user calls these things (in messages), `group` the entry-point group that other packages add
-    theirs to, `builtin` the table `name -> "module:Class"`. A built-in name cannot be taken by another package.
+    kind: what users call these classes, in messages. group: the entry-point group that other packages add theirs to.
+    base: the class that all of them extend. builtin: a table `name -> "module:Class"`. error: what `get` raises.
+
+    A class that cannot be imported does not get in the way of the others: iteration leaves it out, `broken` lists it.
+    Another package cannot replace a built-in class.
     """
 
-    def __init__(self, kind: str, group: str, builtin: dict[str, str], error: type[EMMSError] = EMMSError) -> None:
-        self.kind, self.group, self._builtin, self._error = kind, group, builtin, error
+    def __init__(
+        self, kind: str, group: str, base: type, builtin: dict[str, str], error: type[EMMSError] = EMMSError
+    ) -> None:
+        self.kind, self.group, self._base, self._builtin, self._error = kind, group, base, builtin, error
 
     def names(self) -> list[str]:
-        """Every known name: the built-in ones in their own order, then the others alphabetically."""
-        added = {e.name for e in entry_points(group=self.group)} - self._builtin.keys()
-        return [*self._builtin, *sorted(added)]
+        """Return every known name: the built-in ones in their own order, then the others alphabetically."""
+        return [*self._builtin, *sorted(self._added().keys() - self._builtin.keys())]
 
     def get(self, name: str) -> T:
-        """Return what the name stands for.
+        """Return the class of this name.
 
-        Raises the registry's error if the name is unknown (nearest ones offered), or if another package's entry
-        point cannot be imported.
+        Raises the registry's error if the name is unknown (the nearest ones are offered), if the class cannot be
+        imported or lacks something, or if two packages add the name.
         """
         if name in self._builtin:
-            return _load(self._builtin[name])
-        for entry in entry_points(group=self.group):
-            if entry.name == name:
-                try:
-                    return entry.load()
-                except Exception as cause:
-                    raise self._error(
-                        f"{self.kind} '{name}' cannot be loaded from {entry.value}: {cause}; "
-                        f"mend or uninstall the package that provides it"
-                    ) from cause
-        raise self._error(
-            f"{self.kind} '{name}' is unknown{did_you_mean(name, self.names())} (known: {', '.join(self.names())})"
-        )
+            return self._checked(name, lambda: _import(self._builtin[name]))
+        found = self._added().get(name)
+        if not found:
+            known = self.names()
+            raise self._error(
+                f"{self.kind} '{printable(name)}' is unknown{did_you_mean(name, known)} (known: {', '.join(known)})"
+            )
+        if len(found) > 1:
+            raise self._error(
+                f"{self.kind} '{name}' is added by {len(found)} packages: {_packages(found)}; uninstall all but one"
+            )
+        return self._checked(name, found[0].load)
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
-        return ((name, self.get(name)) for name in self.names())
+        """Yield name and class of everything that can be imported, in the order of `names`."""
+        for name in self.names():
+            try:
+                found = self.get(name)
+            except EMMSError:
+                continue
+            yield name, found
+
+    def origin(self, name: str) -> str:
+        """Return where a class comes from and what helps when it is broken, for messages."""
+        if name in self._builtin:
+            return "emms itself; reinstall emms"
+        return f"{_packages(self._added()[name])}; fix or uninstall that package"
+
+    def broken(self) -> list[EMMSError]:
+        """Return, for each class that cannot be used, an error that names it, its package and the reason."""
+        errors = []
+        for name in self.names():
+            try:
+                self.get(name)
+            except EMMSError as error:
+                errors.append(error)
+        for name, found in self._added().items():
+            if name in self._builtin:
+                errors.append(
+                    self._error(
+                        f"{self.kind} '{name}' is built into emms and cannot be replaced by "
+                        f"{_packages(found)}; fix or uninstall that package"
+                    )
+                )
+        return errors
+
+    def _added(self) -> dict[str, list[EntryPoint]]:
+        """Return the entry points of other packages by name; more than one where packages disagree."""
+        found: dict[str, list[EntryPoint]] = {}
+        for entry in entry_points(group=self.group):
+            found.setdefault(entry.name, []).append(entry)
+        return found
+
+    def _checked(self, name: str, load: Callable[[], Any]) -> T:
+        """Return what `load` returns. Raises the registry's error if it fails or returns no usable class."""
+        try:
+            loaded = load()
+            if isinstance(loaded, type) and issubclass(loaded, BaseModel):
+                loaded.model_rebuild()  # pydantic may have put off building the class, and what is wrong with it
+        except (Exception, SystemExit) as cause:  # importing runs any code
+            reason = f"{type(cause).__name__}: {printable(str(cause).strip().partition(chr(10))[0])}"
+            raise self._error(f"{self.kind} '{name}' cannot be loaded ({reason}) from {self.origin(name)}") from cause
+        if not (isinstance(loaded, type) and issubclass(loaded, self._base)):
+            base = f"{self._base.__module__}.{self._base.__qualname__}"
+            raise self._error(f"{self.kind} '{name}' is not a subclass of {base}; it comes from {self.origin(name)}")
+        if missing := _undefined(loaded, self._base):
+            raise self._error(
+                f"{self.kind} '{name}' does not define {', '.join(missing)}; it comes from {self.origin(name)}"
+            )
+        return loaded  # type: ignore[return-value]
 
 
-def _load(target: str) -> Any:
+def _import(target: str) -> Any:
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def _undefined(loaded: type, base: type) -> list[str]:
+    """Return the abstract methods and the class variables of `base` that `loaded` lacks."""
+    variables = [name for name, hint in get_annotations(base).items() if str(hint).startswith("ClassVar")]
+    missing = {*getattr(loaded, "__abstractmethods__", ()), *(name for name in variables if not hasattr(loaded, name))}
+    return sorted(missing)
+
+
+def _packages(entries: list[EntryPoint]) -> str:
+    """Return, for example, `package colours 1.0 (entry point colours = colours_plugin:Colours)`."""
+    shown = []
+    for entry in entries:
+        try:
+            package = f"package {entry.dist.name} {entry.dist.version}"  # type: ignore[union-attr]
+        except Exception:  # its metadata are damaged
+            package = "a package without a name"
+        shown.append(f"{package} (entry point {entry.name} = {entry.value})")
+    return "; ".join(sorted(shown))

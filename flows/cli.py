@@ -83,7 +83,7 @@ def rank(
     verbose: Verbose = False,
 ) -> None:
     """Rank the candidate networks of SPEC, or those given by --model on the images in --images."""
-    from emms.spec.yaml_file import load_spec
+    from emms.spec import load_spec
 
     given: dict[str, Any] = {
         "models": model,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emms.spec import Spec
-from emms.spec.yaml_file import load_spec
+from emms.spec import Spec, load_spec
 
 MODELS = (
     "packaged:efficientnet-lite0",

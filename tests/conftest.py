@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,3 +32,31 @@ def photos(tmp_path: Path) -> Path:
             pixels[..., number] += 100
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def site_packages(tmp_path: Path) -> Path:
+    """The folder into which `install` puts packages."""
+    (tmp_path / "site-packages").mkdir()
+    return tmp_path / "site-packages"
+
+
+@pytest.fixture
+def install(site_packages: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Install packages of other authors: `install(package, entry_points, **modules)`, modules as source text."""
+    monkeypatch.syspath_prepend(str(site_packages))
+    before = set(sys.modules)
+
+    def install(package: str, entry_points: str, **modules: str) -> None:
+        metadata = site_packages / f"{package}-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(entry_points)
+        for name, source in modules.items():
+            (site_packages / f"{name}.py").write_text(source)
+        importlib.invalidate_caches()
+
+    yield install
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(site_packages)):
+            del sys.modules[name]

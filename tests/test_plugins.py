@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import emms
 
 PLUGIN = '''
 from typing import Any, Literal
@@ -129,16 +133,67 @@ except emms.EMMSError as fault:
 """
 
 
-def test_a_package_from_outside_adds_one_of_each(tmp_path):
-    (tmp_path / "colours_plugin.py").write_text(PLUGIN)
-    metadata = tmp_path / "colours_plugin-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: colours-plugin\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
-    subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
-        check=True,
-        timeout=300,
-    )
+BROKEN = """\
+[emms.datasets]
+broken = broken_plugin:Broken
+[emms.models]
+broken = broken_plugin:Broken
+[emms.label_encoders]
+broken = broken_plugin:Broken
+[emms.estimators]
+broken = broken_plugin:Broken
+"""
+
+BESIDE_A_BROKEN_ONE = """
+import emms
+from emms.datasets import FORMATS
+from emms.estimators import ESTIMATORS
+from emms.labels import ENCODERS
+from emms.models import SOURCES
+
+for registry, known in ((FORMATS, "colours"), (SOURCES, "mean"), (ENCODERS, "colours"), (ESTIMATORS, "width")):
+    names = [name for name, _ in registry]
+    assert known in names and "broken" not in names, names
+    (error,) = registry.broken()
+    assert "'broken' cannot be loaded (ImportError: libfoo.so.1 is missing)" in str(error), error
+    assert "package broken 1.0 (entry point broken = broken_plugin:Broken)" in str(error), error
+
+good = {"dataset": {"format": "colours"}, "models": ["mean:all"], "store": "store", "output": "output"}
+good |= {"label_encoders": ["colours:rgb"], "estimators": ["width"]}
+bad = {
+    "dataset": {"format": "broken"},
+    "models": ["broken:x"],
+    "label_encoders": ["broken:x"],
+    "estimators": ["broken"],
+}
+for field, value in bad.items():
+    try:
+        emms.rank({**good, field: value})
+    except emms.EMMSError as error:
+        assert "package broken 1.0 (entry point broken = broken_plugin:Broken); fix or uninstall" in str(error), error
+    else:
+        raise AssertionError(field)
+
+from prefect.utilities.callables import parameter_schema
+from flows.rank import rank
+definitions = parameter_schema(rank.fn).definitions
+assert {"Colours", "Digits", "ImageFolder"} <= definitions.keys(), definitions.keys()
+"""
+
+
+def run(script: str, folder: Path) -> None:
+    """Run a script in a Python of its own, in which the packages in `folder` are installed."""
+    root = str(Path(emms.__file__).parents[1])
+    env = {"PYTHONPATH": f"{folder}{os.pathsep}{root}", "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    subprocess.run([sys.executable, "-c", script], cwd=folder, env=env, check=True, timeout=300)
+
+
+def test_a_package_from_outside_adds_one_of_each(install, site_packages):
+    install("colours", ENTRY_POINTS, colours_plugin=PLUGIN)
+    run(SCRIPT, site_packages)
+
+
+def test_a_broken_package_is_named_and_in_nobodys_way(install, site_packages):
+    install("colours", ENTRY_POINTS, colours_plugin=PLUGIN)
+    install("broken", BROKEN, broken_plugin="raise ImportError('libfoo.so.1 is missing')")
+    run(BESIDE_A_BROKEN_ONE, site_packages)

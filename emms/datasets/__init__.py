@@ -7,6 +7,7 @@ from emms.registry import Registry
 FORMATS: Registry[type[Dataset]] = Registry(
     "dataset format",
     "emms.datasets",
+    Dataset,
     {
         "imagefolder": "emms.datasets.imagefolder:ImageFolder",
         "parquet": "emms.datasets.parquet:ParquetImages",

@@ -9,6 +9,7 @@ from emms.registry import Registry
 DOWNSTREAM: Registry[type[Downstream]] = Registry(
     "task",
     "emms.downstream",
+    Downstream,
     {"image-classification": "emms.downstream.image_classification:ImageClassification"},
     SpecError,
 )

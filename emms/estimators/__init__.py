@@ -16,6 +16,7 @@ from emms.registry import Registry
 ESTIMATORS: Registry[type[Estimator]] = Registry(
     "estimator",
     "emms.estimators",
+    Estimator,
     {
         "emms": "emms.estimators.emms:EMMS",
         "emms-cv": "emms.estimators.emms:EMMSCV",

@@ -7,6 +7,7 @@ from emms.registry import Registry
 ENCODERS: Registry[type[LabelEncoder]] = Registry(
     "source of label encoders",
     "emms.label_encoders",
+    LabelEncoder,
     {
         "packaged": "emms.labels.packaged:PackagedEncoder",
         "hf": "emms.labels.text_encoder:HubTextEncoder",

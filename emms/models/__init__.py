@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SOURCES: Registry[type[Candidate]] = Registry(
     "source of networks",
     "emms.models",
+    Candidate,
     {
         "timm": "emms.models.timm_network:TimmNetwork",
         "packaged": "emms.models.packaged:PackagedNetwork",

@@ -14,8 +14,7 @@ from emms.run.executor import Inline
 from emms.run.finish import finish
 from emms.run.stage import Workspace
 from emms.run.walk import rank_candidates
-from emms.spec import Spec
-from emms.spec.yaml_file import load_spec
+from emms.spec import Spec, load_spec
 from emms.store import Store
 
 

@@ -1,5 +1,10 @@
-"""What a run is asked to do: the spec and the YAML file that holds it."""
+"""What a run is asked to do: the spec, its parts, and reading them from a YAML file."""
 
-from emms.spec.ranking_spec import AnyDataset, EncoderSpec, EstimatorSpec, ModelSpec, Spec
+from emms.spec.dataset import AnyDataset
+from emms.spec.encoder import EncoderSpec
+from emms.spec.estimator import EstimatorSpec
+from emms.spec.load import load_spec
+from emms.spec.model import ModelSpec
+from emms.spec.spec import Spec
 
-__all__ = ["AnyDataset", "EncoderSpec", "EstimatorSpec", "ModelSpec", "Spec"]
+__all__ = ["AnyDataset", "EncoderSpec", "EstimatorSpec", "ModelSpec", "Spec", "load_spec"]

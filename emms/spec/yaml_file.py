@@ -1,132 +1,260 @@
-"""Reading a spec from YAML, so that an error names the line and the key."""
+"""Reading a YAML file safely: the core schema of YAML 1.2, limits on size and depth, and the line of every value.
+
+PyYAML scans and parses. What it makes of scalars (YAML 1.1), and of aliases and numbers of any size, is replaced here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import re
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from yaml.composer import Composer
+from yaml.parser import Parser
+from yaml.reader import Reader, ReaderError
+from yaml.resolver import BaseResolver
+from yaml.scanner import Scanner
 
-from emms.errors import SpecError, did_you_mean
-from emms.spec import Spec
+from emms.errors import SpecError, printable
+from emms.spec.yaml_schema import CORE, MAP, SCALARS, SEQ, STR, plain_tag, value_of
+
+MAX_BYTES = 1 << 20
+"""Largest file that is read; it takes a few seconds."""
+MAX_DEPTH = 32
+"""How deep lists and mappings may be nested, aliases and merge keys included."""
+MAX_VALUES = 50_000
+"""How many values a file may hold, counting keys, and what aliases and merge keys repeat."""
+
+Location = tuple[int | str, ...]
+"""The keys and list positions that lead to a value."""
 
 
-def load_spec(source: Spec | Mapping[str, Any] | str | Path, **overrides: Any) -> Spec:
-    """Return the spec that `source` holds: a Spec, a mapping, or the path of a YAML file.
+@dataclass(frozen=True)
+class YamlFile:
+    """The content of a YAML file, and the line that each value is on, counted from 1."""
 
-    `overrides` replace top-level keys of it. Relative paths are relative to the current folder.
+    content: dict[str, Any]
+    lines: dict[Location, int]
 
-    Raises SpecError, which names the file, the line and the key of everything that is wrong.
+
+class _FileError(Exception):
+    """What is wrong with a file, and on which line."""
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Read a YAML file that holds one mapping. Keys are text, as it is written in the file.
+
+    Raises SpecError, which names the file and the line, if the file is not a regular file of UTF-8 text, is not YAML,
+    exceeds a limit, or holds duplicate keys, control characters or tags outside the core schema.
     """
-    if isinstance(source, Spec):
-        source = source.model_dump(mode="json", exclude_unset=True)
-    if isinstance(source, Mapping):
-        return _validate({**source, **overrides}, "the spec", None)
-    path = Path(source)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as cause:
-        raise SpecError(f"spec '{path}' cannot be read: {cause.strerror}; give the path of a YAML file") from cause
+        loader = _Loader(_read_text(path))
+        root = loader.compose_only_document()
+        values = _Values()
+        content = values.build(root, (), ()) if root else None
+    except _FileError as error:
+        line = f", line {error.line}:" if error.line else ""
+        raise SpecError(f"spec '{printable(path)}'{line} {error}") from error
+    if not isinstance(content, dict) or not content:
+        raise SpecError(f"spec '{printable(path)}' holds no keys; it needs at least `dataset:` and `models:`")
+    return YamlFile(content, values.lines)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # opening a pipe or a device may wait for ever
+            raise _FileError(
+                f"is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}; give the path of a file"
+            )
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as cause:  # ValueError: a path with a null character
+        reason = getattr(cause, "strerror", None) or cause
+        raise _FileError(f"cannot be read: {reason}; give the path of a YAML file") from cause
+    if len(data) > MAX_BYTES:
+        raise _FileError(f"is larger than {MAX_BYTES:,} bytes, which is the limit for a spec; shorten it")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _FileError("is text in UTF-16; save it as UTF-8")
+    if b"\0" in data:
+        raise _FileError("is a binary file; give the path of a YAML file", _line_at(data, data.index(b"\0")))
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
-        raise SpecError(f"spec '{path}' is not text in UTF-8: {cause.reason}; give the path of a YAML file") from cause
+        raise _FileError(
+            f"is not text in UTF-8 ({cause.reason}); save it as UTF-8", _line_at(data, cause.start)
+        ) from cause
+
+
+def _line_at(data: bytes, position: int) -> int:
+    return data.count(b"\n", 0, position) + 1
+
+
+class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
+    """From text to YAML's own tree, in which aliases are references."""
+
+    def __init__(self, text: str) -> None:
+        self.depth = self.values = 0
+        try:
+            Reader.__init__(self, text)
+        except ReaderError as cause:
+            line = text.count("\n", 0, cause.position) + 1
+            character = printable(chr(cause.character) if isinstance(cause.character, int) else cause.character)
+            raise _FileError(f"holds {character}, which cannot be printed; remove it", line) from cause
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        BaseResolver.__init__(self)
+
+    def compose_only_document(self) -> yaml.Node | None:
+        """Return the root of the document, or nothing if there is none."""
+        try:
+            root = self.get_node() if self.check_node() else None
+            if self.check_node():
+                second = self.peek_event().start_mark.line + 1
+                raise _FileError("a second document starts with `---`; a spec is one document", second)
+        except yaml.MarkedYAMLError as cause:
+            raise _syntax_error(cause) from cause
+        except ValueError as cause:
+            raise _FileError(
+                "is not YAML: an escape or a %YAML line holds an impossible number", self.line + 1
+            ) from cause
+        return root
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node, within the limits."""
+        line = self.peek_event().start_mark.line + 1
+        self.depth, self.values = self.depth + 1, self.values + 1
+        _check_limits(self.depth, self.values, line)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        """Return the tag of a node that has none: what a plain scalar is by the core schema, or else text."""
+        if kind is yaml.ScalarNode:
+            return plain_tag(value) if implicit[0] else STR
+        return SEQ if kind is yaml.SequenceNode else MAP
+
+
+def _syntax_error(cause: yaml.MarkedYAMLError) -> _FileError:
+    mark = cause.problem_mark or cause.context_mark
+    line = mark.line + 1 if mark else None
+    problem = printable(cause.problem)
+    if "'\\t' that cannot start any token" in problem:
+        return _FileError("a tab is not allowed here; use spaces", line)
+    if problem == "mapping values are not allowed here":
+        return _FileError(
+            "a ':' is not expected here; check the indentation, and put text that has ': ' in quotes", line
+        )
+    context = ""
+    if cause.context and cause.context_mark and cause.context_mark.line + 1 != line:
+        context = f" ({cause.context} that starts on line {cause.context_mark.line + 1})"
+    return _FileError(f"is not YAML: {problem}{context}", line)
+
+
+def _check_limits(depth: int, values: int, line: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _FileError(f"values are nested more than {MAX_DEPTH} deep, which is the limit for a spec", line)
+    if values > MAX_VALUES:
+        raise _FileError(
+            f"there are more than {MAX_VALUES:,} values, which is the limit for a spec; what an alias stands for is "
+            f"counted each time",
+            line,
+        )
+
+
+class _Values:
+    """From YAML's tree to Python values; aliases and merge keys are followed, within the limits."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Location, int] = {}
+        self._count = 0
+
+    def build(self, node: yaml.Node, location: Location, above: tuple[yaml.Node, ...]) -> Any:
+        """Return the value of a node. `above`: the nodes that it is inside of."""
+        self._enter(node, above)
+        self.lines.setdefault(location, _line(node))
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        inside = (*above, node)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(entry, (*location, number), inside) for number, entry in enumerate(node.value)]
+        entries = self._entries(node, above)
+        self.lines |= {(*location, key): line for key, (line, _) in entries.items()}
+        return {key: self.build(value, (*location, key), inside) for key, (_, value) in entries.items()}
+
+    def _entries(self, node: yaml.Node, above: tuple[yaml.Node, ...]) -> dict[str, tuple[int, yaml.Node]]:
+        """Return line and value of each key; a mapping's own keys come before those that `<<` merges into it."""
+        own: dict[str, tuple[int, yaml.Node]] = {}
+        merged: list[yaml.Node] = []
+        seen: set[str] = set()
+        for key_node, value in node.value:
+            key, line = _key(key_node), _line(key_node)
+            if key in seen:
+                raise _FileError(f"key '{printable(key)}' is already in this mapping; remove one of the two", line)
+            seen.add(key)
+            if key == "<<" and key_node.style is None:
+                merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            else:
+                own[key] = line, value
+        for source in merged:
+            inside = (*above, node)
+            self._enter(source, inside)
+            if not isinstance(source, yaml.MappingNode):
+                raise _FileError("`<<` takes a mapping, or a list of mappings", _line(source))
+            for key, entry in self._entries(source, inside).items():
+                own.setdefault(key, entry)
+        return own
+
+    def _enter(self, node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
+        if any(node is outer for outer in above):
+            raise _FileError("an alias refers to the value that it is inside of; write the value out", _line(node))
+        _check_tag(node)
+        self._count += 1
+        _check_limits(len(above) + 1, self._count, _line(node))
+
+
+def _key(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise _FileError("a key is a list or a mapping; keys must be text", _line(node))
+    _check_tag(node)
+    if not node.value and node.style is None:
+        raise _FileError("a key is missing before ':'", _line(node))
+    return _checked_text(node)
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        _no_repeated_keys(tree, path)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as cause:
-        raise SpecError(f"spec '{path}' is not YAML: {cause}") from cause
-    if not isinstance(content, dict):
-        raise SpecError(f"spec '{path}' holds no keys; it needs at least `dataset:` and `models:`")
-    return _validate({**content, **overrides}, f"spec '{path}'", tree)
+        return value_of(node.tag, _checked_text(node))
+    except ValueError as cause:
+        raise _FileError(str(cause), _line(node)) from cause
 
 
-def _validate(content: Mapping[str, Any], where: str, tree: yaml.Node | None) -> Spec:
-    try:
-        return Spec.model_validate(content)
-    except ValidationError as cause:
-        wrong = [f"  {_place(error['loc'], tree)}{_message(error)}" for error in _causes(cause.errors())]
-        raise SpecError("\n".join([f"{where} cannot be used:", *wrong])) from cause
+def _checked_text(node: yaml.ScalarNode) -> str:
+    """Return a scalar's text. Escapes in double quotes can stand for characters that a file itself must not hold."""
+    control = re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", node.value)
+    if control:
+        raise _FileError(
+            f"'{printable(node.value)}' holds {printable(control[0])}, which cannot be printed; remove it", _line(node)
+        )
+    return node.value
 
 
-def _causes(errors: Sequence[Any]) -> list[Any]:
-    """Return the errors without those that only follow: a list with a wrong entry is itself called wrong."""
-    inside = [error["loc"] for error in errors]
-    return [
-        e for e in errors if not any(len(loc) > len(e["loc"]) and loc[: len(e["loc"])] == e["loc"] for loc in inside)
-    ]
+def _check_tag(node: yaml.Node) -> None:
+    collection = SEQ if isinstance(node, yaml.SequenceNode) else MAP if isinstance(node, yaml.MappingNode) else None
+    if node.tag not in ([collection] if collection else [STR, *SCALARS]):
+        tag = printable(node.tag.replace(CORE, "!!", 1))
+        raise _FileError(f"tag '{tag}' is not allowed here; write the value without a tag", _line(node))
 
 
-def _place(loc: tuple[int | str, ...], tree: yaml.Node | None) -> str:
-    """Return `line 3, models[1].name: ` for where an error lies."""
-    key, line = "", None
-    if loc[:1] == ("dataset",):
-        loc = (*loc[:1], *loc[2:])  # pydantic puts the format there, by which it tells the settings apart
-    for part in loc:
-        following = next((entry for entry in _children(tree) if entry[0] == part), None)
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-        if following is not None:
-            _, line, tree = following
-    return f"line {line}, {key}: " if line else f"{key}: " if key else ""
-
-
-def _children(node: yaml.Node | None) -> Iterator[tuple[int | str, int, yaml.Node]]:
-    """Yield (key or index, line, value) of a mapping's or a sequence's entries."""
-    if isinstance(node, yaml.MappingNode):
-        yield from ((key.value, key.start_mark.line + 1, value) for key, value in node.value)
-    elif isinstance(node, yaml.SequenceNode):
-        yield from ((index, value.start_mark.line + 1, value) for index, value in enumerate(node.value))
-
-
-def _message(error: Any) -> str:
-    kind, key = error["type"], str(error["loc"][-1]) if error["loc"] else ""
-    if kind == "extra_forbidden":
-        known = _fields_beside(error["loc"])
-        return f"unknown key '{key}'{did_you_mean(key, known)}" + (f" (known: {', '.join(known)})" if known else "")
-    if kind == "union_tag_invalid":
-        tags = [tag.strip(" '") for tag in error["ctx"]["expected_tags"].split(",")]
-        tag = error["ctx"]["tag"]
-        return f"dataset format '{tag}' is unknown{did_you_mean(tag, tags)} (known: {', '.join(tags)})"
-    if kind == "union_tag_not_found":
-        given = error["input"]
-        if isinstance(given, str):
-            return f"'{given}' does not say in which format it is; write {{format: imagefolder, path: {given}}}"
-        return "has no `format:`, such as {format: imagefolder, path: ./photos}"
-    if kind == "tuple_type":
-        entry = error["input"] if isinstance(error["input"], str) else "…"
-        return f"must be a list, such as [{entry}]"
-    if kind == "too_short":
-        return "is an empty list; it takes one entry or more"
-    if kind == "missing":
-        return "is required"
-    if kind == "value_error":
-        return str(error["ctx"]["error"])
-    given = error["input"]
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}" + (
-        f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
-    )
-
-
-def _fields_beside(loc: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that could stand where the unknown key at `loc` stands."""
-    from emms.datasets import FORMATS
-    from emms.spec import EncoderSpec, ModelSpec
-
-    model: type[BaseModel] = Spec
-    if len(loc) > 1:
-        parts: dict[str, Any] = {"models": ModelSpec, "label_encoders": EncoderSpec}
-        model = FORMATS.get(str(loc[1])) if loc[0] == "dataset" else parts.get(str(loc[0]), Spec)
-    return list(model.model_fields)
-
-
-def _no_repeated_keys(node: yaml.Node | None, path: Path, above: tuple[yaml.Node | None, ...] = ()) -> None:
-    if node in above:
-        raise SpecError(f"spec '{path}' refers to itself through an alias; write it out")
-    seen: set[str] = set()
-    for name, line, child in _children(node):
-        if isinstance(node, yaml.MappingNode):
-            if str(name) in seen:
-                raise SpecError(f"spec '{path}', line {line}: key '{name}' stands there twice; remove one")
-            seen.add(str(name))
-        _no_repeated_keys(child, path, (*above, node))
+def _line(node: yaml.Node) -> int:
+    return node.start_mark.line + 1

@@ -13,7 +13,7 @@ import torch
 
 import emms
 from emms.errors import DatasetError, LabelEncoderError, ModelError
-from emms.spec.yaml_file import load_spec
+from emms.spec import load_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 

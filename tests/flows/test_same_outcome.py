@@ -1,4 +1,4 @@
-"""The walk says what ends a run and what concerns one candidate, so a fault has the same outcome inline and as a flow."""
+"""The walk says what ends a run and what concerns one candidate, so faults end alike inline and as a flow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emms.models import extraction
 from emms.moments import ClassMoments
 from emms.run import executor, scoring
 from emms.run.finish import build_ranking
-from emms.spec.yaml_file import load_spec
+from emms.spec import load_spec
 from emms.store import Store
 from tasks.executor import as_task
 from tasks.policies import RETRIES

@@ -19,8 +19,7 @@ from emms.run.scoring import SCORE, networks, scorings
 from emms.run.stage import Workspace
 from emms.run.stored_source import StoredSource
 from emms.run.walk import rank_candidates
-from emms.spec import ModelSpec
-from emms.spec.yaml_file import load_spec
+from emms.spec import ModelSpec, load_spec
 from emms.store import Store
 
 WHOLE = {"source": "timm", "name": "mobilenetv3_small_050", "pretrained": False}

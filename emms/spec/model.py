@@ -1,0 +1,124 @@
+"""A candidate network, as a spec names it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from emms.errors import printable
+from emms.paths import UserPath
+from emms.spec.text import Alias, Name
+
+Pool = Literal["auto", "mean", "token", "logits"]
+
+LOGITS = " (pool logits)"
+"""What an alias is followed by where it stands for the logits of the network."""
+
+
+class ModelSpec(BaseModel):
+    """A candidate network: the text `SOURCE:NAME` or `SOURCE:NAME@LAYER`, or these fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Name = Field(
+        description="Where the network comes from: timm, packaged, or a source that a plug-in package adds."
+    )
+    name: Name = Field(description="The network's name in that source, such as resnet50.a1_in1k.")
+    layer: Name | None = Field(
+        None,
+        description="Take the output of this module, such as blocks.6, as features. The default is the last output.",
+    )
+    pool: Pool = Field(
+        "auto",
+        description="How the features become one vector: mean (over space or tokens), token (the class token), logits "
+        "(the output of the network's own classifier), or auto (what the network itself does before its head).",
+    )
+    checkpoint: UserPath | None = Field(
+        None, description="A file of weights to load: safetensors, or a PyTorch state dict."
+    )
+    pretrained: bool = Field(
+        True, description="Load pretrained weights. With false the weights are random, for use as a control."
+    )
+    # What every generator of random numbers takes: torch, numpy and scikit-learn.
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="The seed of random weights.")
+    alias: Alias | None = Field(
+        None,
+        description="The name of this candidate in all outputs. The default is made from its source, name and options.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        source, colon, rest = value.partition(":")
+        if not colon or not source or not rest:
+            raise ValueError(f"'{printable(value)}' is not of the form SOURCE:NAME, such as timm:resnet50.a1_in1k")
+        name, at, layer = rest.partition("@")
+        if at and not layer:
+            raise ValueError(f"'{printable(value)}' names no layer after '@'")
+        return {"source": source, "name": name, **({"layer": layer} if at else {})}
+
+    @field_validator("alias")
+    @classmethod
+    def _no_variant(cls, alias: str | None) -> str | None:
+        if alias and alias.endswith(LOGITS):
+            raise ValueError(f"ends in '{LOGITS.strip()}', which marks the logits of a network; choose another alias")
+        return alias
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.checkpoint and not self.pretrained:
+            raise ValueError("has a checkpoint and `pretrained: false`; remove one of the two")
+        if self.seed and self.pretrained:
+            raise ValueError(
+                f"has `seed: {self.seed}`, which only random weights use; add `pretrained: false`, or remove the seed"
+            )
+        return self
+
+    def logits(self) -> ModelSpec:
+        """Return the same network with the logits of its own classifier as features."""
+        if self.pool == "logits":
+            return self
+        return self.model_copy(update={"pool": "logits", "alias": self.alias and self.alias + LOGITS})
+
+    @property
+    def id(self) -> str:
+        """The name of this candidate in all outputs: its alias, or else its source, name and options."""
+        return self.alias or self.unaliased_id
+
+    @property
+    def unaliased_id(self) -> str:
+        """The id that this candidate has without an alias, such as `timm:resnet18 (untrained, seed 0)`."""
+        name = f"{self.source}:{self.name}" + (f"@{self.layer}" if self.layer else "")
+        notes = []
+        if not self.pretrained:
+            notes.append(f"untrained, seed {self.seed}")
+        if self.checkpoint:
+            notes.append(printable(self.checkpoint, limit=None))
+        if self.pool != "auto":
+            notes.append(f"pool {self.pool}")
+        return name + (f" ({', '.join(notes)})" if notes else "")
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """What a table of the truth may call this candidate besides its id; not unique among candidates.
+
+        Its id without the alias, and its checkpoint: the path as written, the absolute path, the file name, the stem.
+        """
+        names = [self.unaliased_id, *(_spellings(self.checkpoint) if self.checkpoint else [])]
+        return tuple(name for name in dict.fromkeys(names) if name != self.id)
+
+
+def _spellings(path: Path) -> list[str]:
+    """Return the ways to write a path. A Path does not keep a leading `./`, nor a UserPath a leading `~`."""
+    absolute, home = os.path.abspath(path), os.path.expanduser("~")
+    spellings = [str(path), absolute, path.name, path.stem]
+    if not path.is_absolute():
+        spellings.append(f"./{path}")
+    elif path.is_relative_to(home):
+        spellings.append(f"~/{path.relative_to(home)}")
+    return spellings

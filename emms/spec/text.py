@@ -1,0 +1,22 @@
+"""Text that is safe to show: names from a spec appear in tables, messages, file contents and web pages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed, such as control characters; remove them")
+    return text
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_printable)]
+"""A name that something is looked up by, or a path or URL as text."""
+
+Alias = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_printable)
+]
+"""A name that the user chooses."""
