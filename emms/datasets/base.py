@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +23,8 @@ class Listing:
     samples: pl.DataFrame
     labels: list[str]
     """What the labels say, each once: class names for classification. `samples["label"]` points into it."""
+    notes: list[str] = field(default_factory=list)
+    """What the run should warn about, in plain sentences."""
 
 
 @dataclass(frozen=True)
