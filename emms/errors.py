@@ -22,6 +22,10 @@ class BadSampleError(DatasetError):
     """One sample of a dataset cannot be read; `on_bad_sample: skip` leaves it out."""
 
 
+class MissingDecoderError(BadSampleError):
+    """A sample cannot be read on this machine, since a package is not installed that others may have."""
+
+
 class ModelError(EMMSError):
     """A candidate network cannot be used: its name, its weights or what it computes."""
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator
 def _not_blank(path: Any) -> Any:
     # Path("") is the current folder, which is unlikely to be what an empty setting or shell variable means.
     if isinstance(path, str) and not path.strip():
-        raise ValueError("is empty; name a file or a folder, '.' for the current one")
+        raise ValueError("is empty; name a file or a folder, or '.' for the current folder")
     return path
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn's digits: 1,797 handwritten digits of 8 x 8 pixels, on every machine that has scikit-learn."""
+"""scikit-learn's digits: 1,797 handwritten digits of 8 x 8 pixels, part of scikit-learn."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Digits(Dataset):
     format: Literal["digits"] = "digits"
 
     def listing(self) -> Listing:
-        """List the digits in scikit-learn's order; all lie in one file of comma-separated values."""
+        """List the digits in scikit-learn's order; all are rows of one CSV file."""
         path = str(files("sklearn").joinpath("datasets", "data", "digits.csv.gz"))
         labels = _table(path)[:, -1]
         position = np.arange(len(labels))
@@ -33,6 +33,10 @@ class Digits(Dataset):
         """Return one digit."""
         grey = _table(record["path"])[record["position"], :-1].reshape(8, 8)
         return ImageSample(record["id"], Image.fromarray(np.rint(grey * (255 / 16)).astype(np.uint8)).convert("RGB"))
+
+    def reading(self) -> dict[str, Any]:
+        """Return the settings on which the pixels of a sample depend: the format alone."""
+        return {"format": self.format}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and of what has replaced it: Fashion-MNIST."""
+"""IDX files, the format of MNIST and of its successor Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from PIL import Image
 from pydantic import Field
 
 from emms.datasets.base import LISTING, Dataset, Listing
+from emms.datasets.files import open_regular
 from emms.downstream.image_classification import ImageSample
 from emms.errors import DatasetError
 from emms.paths import UserPath
@@ -50,7 +51,7 @@ class FashionMNIST(Dataset):
     def listing(self) -> Listing:
         """List the images in the file's order.
 
-        Raises DatasetError if a file is missing or not what it should be, or if there are not as many labels as images.
+        Raises DatasetError if a file is missing or damaged, or if there are not as many labels as images.
         """
         prefix = _PREFIXES[self.split]
         path, labels_path = self._file(f"{prefix}-images-idx3-ubyte"), self._file(f"{prefix}-labels-idx1-ubyte")
@@ -58,7 +59,7 @@ class FashionMNIST(Dataset):
         if len(images) != len(labels):
             raise DatasetError(
                 f"'{path}' has {len(images)} images but '{labels_path}' has {len(labels)} labels; "
-                f"take both from one source"
+                f"use files of one source"
             )
         if labels.size and labels.max() >= len(_NAMES):
             row = int(labels.argmax())
@@ -74,6 +75,10 @@ class FashionMNIST(Dataset):
         grey = _read(record["path"], 3)[record["position"]]
         return ImageSample(record["id"], Image.fromarray(grey).convert("RGB"))
 
+    def reading(self) -> dict[str, Any]:
+        """Return the settings on which the pixels of a sample depend, given its file: its format alone."""
+        return {"format": self.format}
+
     def _file(self, name: str) -> str:
         folder = os.path.abspath(self.path)
         for candidate in (f"{folder}/{name}", f"{folder}/{name}.gz"):
@@ -86,32 +91,33 @@ class FashionMNIST(Dataset):
 
 
 def _read(path: str, dimensions: int) -> np.ndarray:
-    """Return the array of unsigned bytes in an IDX file, unpacked once while the file stays as it is.
+    """Return the array of unsigned bytes in an IDX file; it is unpacked again only if the file has changed.
 
-    Raises DatasetError if that is not what the file holds.
+    Raises DatasetError if the file cannot be read or holds something else.
     """
     try:
         state = os.stat(path)
         return _parse(path, dimensions, (state.st_size, state.st_mtime_ns, state.st_ino))
     except (OSError, EOFError, zlib.error) as cause:
-        raise DatasetError(f"'{path}' cannot be read: {cause}; fetch it again") from cause
+        reason = getattr(cause, "strerror", None) or cause
+        raise DatasetError(f"'{path}' cannot be read: {reason}; download it again") from cause
 
 
 @lru_cache(maxsize=4)
 def _parse(path: str, dimensions: int, state: tuple[int, ...]) -> np.ndarray:
-    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-        data = file.read()
+    with open_regular(path) as file:
+        data = gzip.decompress(file.read()) if path.endswith(".gz") else file.read()
     header = 4 * (1 + dimensions)
     # Two zero bytes, 8 for "unsigned byte", the number of dimensions; then each dimension, big-endian.
     if len(data) < header or data[:4] != bytes([0, 0, 8, dimensions]):
         raise DatasetError(
             f"'{path}' is not an IDX file of unsigned bytes in {dimensions} dimensions (it starts with "
-            f"{data[:4].hex() or 'nothing'}); fetch it again"
+            f"{data[:4].hex() or 'nothing'}); download it again"
         )
     shape = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4"))
     if len(data) - header != (expected := int(np.prod(shape, dtype=object))):
         raise DatasetError(
             f"'{path}' should hold {' x '.join(map(str, shape))} = {expected} bytes but holds {len(data) - header}; "
-            f"fetch it again"
+            f"download it again"
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -1,4 +1,4 @@
-"""A folder with one folder of images for each class, as torchvision, Keras and most download pages have them."""
+"""A folder that holds one folder of images per class, the layout that torchvision, Keras and most downloads use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import polars as pl
 from pydantic import Field
 
 from emms.datasets.base import LISTING, Dataset, Listing
-from emms.datasets.images import image_extensions, read_image
+from emms.datasets.class_names import ClassNames, name_folders
+from emms.datasets.image_formats import DOCUMENT_EXTENSIONS, KNOWN_EXTENSIONS, image_extensions
+from emms.datasets.images import read_image
+from emms.datasets.unread import UnreadImages, extension
 from emms.downstream.image_classification import ImageSample
 from emms.errors import DatasetError
 from emms.paths import UserPath
@@ -18,102 +21,131 @@ _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", 
 
 
 class ImageFolder(Dataset):
-    """Images in class folders, at any depth below them; the folder's name is the name of the class.
+    """Images in class folders, at any depth below them; the name of the folder is the name of the class.
 
-    Hidden files and files without the extension of an image format are left alone. A sample's id is its path below
-    the dataset's folder.
+    Hidden files are ignored. Files without the extension of an image format that is read are ignored too, but those
+    that look like images are counted in the listing's notes. A sample's id is its path below the dataset's folder.
     """
 
     format: Literal["imagefolder"] = "imagefolder"
-    path: UserPath = Field(description="The folder that holds one folder of images for each class.")
+    path: UserPath = Field(description="The folder that holds one folder of images per class.")
+    class_names: ClassNames | None = Field(
+        None,
+        description="Names in words for class folders that are named by codes: a mapping from folder to name, or a "
+        "file with a `folder,name` per line, or as many names as there are folders in sorted order.",
+    )
 
     def listing(self) -> Listing:
-        """List the images, sorted by class, then by name.
+        """List the images, sorted by class folder, then by name.
 
-        Raises DatasetError if the folder is missing or its layout is another: no or one class folder, images that lie
-        in no class folder, a class folder without an image, `train` and `test` instead of classes.
+        Raises DatasetError if the folder is missing or has another layout: fewer than two class folders, images that
+        are in no class folder, a class folder without an image, `train` and `test` instead of classes; or if
+        `class_names` does not name every class.
         """
         root = os.path.abspath(self.path)
-        labels = self._class_folders(root)
+        extensions = image_extensions()
+        folders, passed_over = _class_folders(root, extensions)
         ids, classes = [], []
-        for index, label in enumerate(labels):
-            images = _images(root, label)
+        for index, folder in enumerate(folders):
+            images, others = _files(root, folder, extensions)
             if not images:
-                raise DatasetError(f"class folder '{root}/{label}' has no image; add some, or remove the folder")
+                raise _no_image(root, folder, others)
             ids += images
             classes += [index] * len(images)
+            passed_over += others
+        unread = UnreadImages(root, passed_over)
+        names, notes = name_folders(folders, self.class_names)
         samples = pl.DataFrame({"id": ids, "label": classes, "path": [f"{root}/{i}" for i in ids]})
-        return Listing(samples.with_columns(position=pl.lit(0)).cast(LISTING), labels)
+        return Listing(
+            samples.with_columns(position=pl.lit(0)).cast(LISTING),
+            names,
+            notes + ([unread.note()] if unread else []),
+        )
 
     def load(self, record: dict[str, Any]) -> ImageSample:
         """Read one image. Raises BadSampleError."""
         return ImageSample(record["id"], read_image(record["path"]))
 
-    def _class_folders(self, root: str) -> list[str]:
-        if not os.path.isdir(root):
-            what = "is a file" if os.path.exists(root) else "does not exist"
-            raise DatasetError(f"dataset folder '{root}' {what}; give the folder that holds the class folders")
-        with _scan(root) as entries:
-            visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-        loose = [e.name for e in visible if not _is_folder(e) and _is_image(e.name)]
-        labels = [_text(root, e.name) for e in visible if _is_folder(e)]
-        if loose:
-            raise DatasetError(
-                f"dataset folder '{root}' has {len(loose)} images directly in it ('{_text(root, loose[0])}', …); "
-                f"put each into a folder named after its class"
-            )
-        if len(labels) < 2:
-            found = f"only one class folder, '{labels[0]}'" if labels else "no class folders"
-            raise DatasetError(
-                f"dataset folder '{root}' has {found}; it takes one folder for each of two classes or more"
-            )
-        if {label.lower() for label in labels} <= _SPLITS:
-            raise DatasetError(
-                f"dataset folder '{root}' holds splits ({', '.join(labels)}), not classes; "
-                f"give one of them, such as '{root}/{labels[0]}'"
-            )
-        return labels
+    def reading(self) -> dict[str, Any]:
+        """Return the settings on which the pixels of a sample depend, given its file: its format alone."""
+        return {"format": self.format}
 
 
-def _images(root: str, label: str) -> list[str]:
-    """Return the images below a class folder as sorted POSIX paths relative to `root`; links are followed."""
-    found: list[str] = []
-    pending, seen = [label], set()
+def _class_folders(root: str, extensions: frozenset[str]) -> tuple[list[str], list[str]]:
+    """Return the names of the class folders, sorted, and of the images beside them, documents left out."""
+    if not os.path.isdir(root):
+        what = "is a file" if os.path.exists(root) else "does not exist"
+        raise DatasetError(f"dataset folder '{root}' {what}; give the folder that holds the class folders")
+    entries = sorted(_scan(root), key=lambda e: e.name)
+    folders = [_text(root, e.name) for e in entries if _is_folder(e)]
+    files = [e.name for e in entries if not _is_folder(e)]
+    loose = [_text(root, name) for name in files if extension(name) in extensions]
+    if loose:
+        raise DatasetError(
+            f"dataset folder '{root}' has {len(loose)} images directly in it ('{loose[0]}', …); "
+            f"put each into a folder named after its class"
+        )
+    if len(folders) < 2:
+        found = f"only one class folder, '{folders[0]}'" if folders else "no class folders"
+        raise DatasetError(f"dataset folder '{root}' has {found}; it needs two or more, one per class")
+    if {folder.lower() for folder in folders} <= _SPLITS:
+        raise DatasetError(
+            f"dataset folder '{root}' holds splits ({', '.join(folders)}), not classes; "
+            f"give one of them, such as '{root}/{folders[0]}'"
+        )
+    return folders, [name for name in files if extension(name) in KNOWN_EXTENSIONS - DOCUMENT_EXTENSIONS]
+
+
+def _files(root: str, class_folder: str, extensions: frozenset[str]) -> tuple[list[str], list[str]]:
+    """Return the images below a class folder, and all other files, as sorted POSIX paths below `root`.
+
+    Links are followed. Whatever has the extension of an image is listed, a dead link or a named pipe too: reading it
+    says what is wrong.
+    """
+    images: list[str] = []
+    others: list[str] = []
+    pending, seen = [class_folder], set()
     while pending:
         folder = pending.pop()
         if (real := os.path.realpath(f"{root}/{folder}")) in seen:  # a link to a folder above it, or beside it
             continue
         seen.add(real)
-        with _scan(f"{root}/{folder}") as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if _is_folder(entry):
-                    pending.append(f"{folder}/{_text(root, entry.name)}")
-                elif _is_image(entry.name) and (entry.is_symlink() or entry.is_file()):  # a dead link is a bad sample
-                    found.append(f"{folder}/{_text(root, entry.name)}")
+        for entry in _scan(f"{root}/{folder}"):
+            if _is_folder(entry):
+                pending.append(f"{folder}/{_text(root, entry.name)}")
+            elif extension(entry.name) in extensions:
+                images.append(f"{folder}/{_text(root, entry.name)}")
+            else:
+                others.append(f"{folder}/{entry.name}")
         pending.sort(reverse=True)
-    return sorted(found)
+    return sorted(images), sorted(others)
 
 
-def _scan(folder: str) -> Any:
+def _no_image(root: str, folder: str, others: list[str]) -> DatasetError:
+    unread = UnreadImages(root, others)
+    if unread:
+        return DatasetError(
+            f"class folder '{root}/{folder}' has only images that are not read: {unread.groups()}; {unread.remedy()}"
+        )
+    return DatasetError(f"class folder '{root}/{folder}' has no image; add some, or remove the folder")
+
+
+def _scan(folder: str) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, hidden entries left out. Raises DatasetError if it cannot be listed."""
     try:
-        return os.scandir(folder)
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as cause:
-        raise DatasetError(f"folder '{folder}' cannot be listed: {cause.strerror}; mend its permissions") from cause
+        raise DatasetError(f"folder '{folder}' cannot be listed: {cause.strerror}; fix its permissions") from cause
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Say whether this is a folder or a link to one; a link to itself is none, where `is_dir` raises."""
+    """Say whether this is a folder or a link to one; `is_dir` raises for a link to itself, `isdir` does not."""
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in image_extensions()
-
-
 def _text(folder: str, name: str) -> str:
-    """Return `name` if it is text; a name in an unknown encoding cannot be written to any table."""
+    """Return `name`. Raises DatasetError if it is in an unknown encoding, and so cannot be written to any table."""
     try:
         name.encode()
     except UnicodeEncodeError:

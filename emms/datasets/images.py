@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import nullcontext
-from functools import cache
 from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from emms.errors import BadSampleError
-
-# Pillow registers these too, but it only writes them (MPO aside), only recognises them, or hands them to an interpreter
-# of a page description language, which is no way to treat somebody's files.
-_NOT_READ = frozenset({"PDF", "PALM", "BUFR", "GRIB", "HDF5", "MPEG", "EPS", "WMF"})
-_COMMON = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+from emms.datasets.files import NotRegularFileError, open_regular
+from emms.datasets.image_formats import HEIC_REMEDY, SIGNATURE_LENGTH, image_formats, recognise, register_heic
+from emms.datasets.quiet_pillow import quiet_pillow
+from emms.errors import BadSampleError, MissingDecoderError
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -26,59 +22,62 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image of this EXIF orientation upright."""
-
-# Between 89 and 179 million pixels Pillow reads an image and warns. That is a large photograph, not an attack, and
-# `catch_warnings` around one call is not safe among threads.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-
-@cache
-def image_extensions() -> frozenset[str]:
-    """Return the extensions of image files, in lower case and with their dot."""
-    return frozenset(e for e, name in Image.registered_extensions().items() if name not in _NOT_READ)
+"""How to turn an image of each EXIF orientation upright."""
 
 
 def read_image(file: str | BinaryIO) -> Image.Image:
-    """Read an image, of an animation the first frame, as RGB: upright by its EXIF rotation, composited on white.
+    """Read an image, the first frame of an animation, as RGB: turned upright by its EXIF orientation, on white.
 
     `file` is a path or a file open for reading. 16-bit grey is scaled to 8 bits; 32-bit integers and floats are
-    scaled by the smallest of 1, 255 and 65535 that holds their values, or from their least to their largest value.
-    Raises BadSampleError, with the reason and the remedy but not the file's name, if it is missing, empty, truncated,
-    corrupt, no image, or has more pixels than Pillow decodes (179 million).
+    scaled by the smallest of 1, 255 and 65535 that holds their values, or from their smallest to their largest value.
+    HEIC is read if pillow-heif is installed. Does not warn or block, and is safe to call from several threads.
+    Raises BadSampleError, with the reason and the remedy but not the file's name, if it is missing, not a regular
+    file, empty, truncated, corrupt, not an image, or has more pixels than Pillow decodes (179 million).
     """
     try:
-        with open(file, "rb") if isinstance(file, str) else nullcontext(file) as opened:
-            if not opened.read(1):
+        with open_regular(file) if isinstance(file, str) else nullcontext(file) as opened:
+            start = opened.read(SIGNATURE_LENGTH)
+            if not start:
                 raise BadSampleError("empty (0 bytes); restore it from its source")
-            with Image.open(opened, formats=_formats()) as image:
-                image.load()
-                upright = _UPRIGHT.get(_orientation(image))
-                rgb = _rgb(image)
+            if recognise(start) == "HEIC":
+                register_heic()
+            rgb = _decode(opened, start)
     except BadSampleError:
         raise
+    except NotRegularFileError as cause:
+        raise BadSampleError(f"{cause.strerror}; remove it, or put the image in its place") from cause
+    except OSError as cause:
+        if cause.strerror:  # the system's, not Pillow's: no such file, permission denied, …
+            raise BadSampleError(f"cannot be opened ({cause.strerror}); restore it or fix its permissions") from cause
+        raise _damaged(cause) from cause
     except MemoryError:
         raise  # says something about the machine, not about the image
+    except Exception as cause:  # of any type: whatever a decoder stumbles over
+        raise _damaged(cause) from cause
+    return rgb
+
+
+def _decode(file: BinaryIO, start: bytes) -> Image.Image:
+    try:
+        with quiet_pillow(), Image.open(file, formats=image_formats()) as image:
+            image.load()
+            upright = _UPRIGHT.get(_orientation(image))
+            rgb = _rgb(image)
+            return rgb if upright is None else rgb.transpose(upright)
     except UnidentifiedImageError:
-        raise BadSampleError(
-            "not an image, or damaged at its start; restore it, or convert it to PNG or JPEG"
-        ) from None
+        raise _unidentified(start) from None
     except Image.DecompressionBombError as cause:
         size = str(cause).partition(",")[0]
         raise BadSampleError(f"too large ({size}); scale it down") from None
-    except OSError as cause:
-        if cause.strerror:  # the system's, not Pillow's: no such file, permission denied, …
-            raise BadSampleError(f"cannot be opened ({cause.strerror}); restore it or mend its permissions") from cause
-        raise _damaged(cause) from cause
-    except Exception as cause:  # of any type: whatever a decoder stumbles over
-        raise _damaged(cause) from cause
-    return rgb.transpose(upright) if upright is not None else rgb
 
 
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return *_COMMON, *(name for name in Image.ID if name not in _NOT_READ and name not in _COMMON)
+def _unidentified(start: bytes) -> BadSampleError:
+    kind = recognise(start)
+    if kind == "HEIC" and not register_heic():
+        return MissingDecoderError(f"a HEIC image; {HEIC_REMEDY}, or convert it to JPEG")
+    if kind is not None:
+        return BadSampleError(f"{kind} that is damaged or not supported; restore it, or convert it to PNG or JPEG")
+    return BadSampleError("not an image, or damaged at its start; restore it, or convert it to PNG or JPEG")
 
 
 def _damaged(cause: Exception) -> BadSampleError:
@@ -86,7 +85,7 @@ def _damaged(cause: Exception) -> BadSampleError:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8. An unreadable EXIF block is ignored, as every viewer does."""
+    """Return the EXIF orientation, 1 to 8. An unreadable EXIF block is ignored, as image viewers do."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:

@@ -18,53 +18,65 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from emms.datasets.base import LISTING, Dataset, Listing
+from emms.datasets.class_names import ClassNames, name_labels
 from emms.datasets.images import read_image
 from emms.datasets.parquet_cells import open_column, read_cell, stream_cells
+from emms.datasets.parquet_paths import NamedFiles
 from emms.downstream.image_classification import ImageSample
 from emms.errors import BadSampleError, DatasetError, did_you_mean
 from emms.paths import UserPath
 
 
 class ParquetImages(Dataset):
-    """Images and labels in the columns of one Parquet file, or of all in a folder.
+    """Images and labels in the columns of one Parquet file, or of all Parquet files in a folder.
 
-    A cell of the image column is the bytes of an image file, a struct of `bytes` and `path` as Hugging Face datasets
-    have it, or the path of an image file relative to the Parquet file. A label is a string or an integer.
+    A cell of the image column is the bytes of an image file, a struct of `bytes` and `path` as in Hugging Face
+    datasets, or the path of an image file below `root`. A label is a string or an integer.
     """
 
     format: Literal["parquet"] = "parquet"
     path: UserPath = Field(description="A Parquet file, or a folder of *.parquet files.")
     image_column: str = Field("image", description="The column of images: bytes, structs of bytes and path, or paths.")
     label_column: str = Field("label", description="The column of labels: strings or integers.")
-    class_names: list[str] | None = Field(
+    class_names: ClassNames | None = Field(
         None,
-        description="What integer labels 0, 1, … say. The default is the names that the file itself gives, if any.",
+        description="Names in words for labels that are integers or codes: a list for 0, 1, …, a mapping, or a file "
+        "with a `label,name` per line. The default is the names that the Parquet file itself has for integers, if any.",
+    )
+    root: UserPath | None = Field(
+        None,
+        description="The folder at which paths in the image column start, and below which all of them must be. The "
+        "default is the folder of the Parquet file.",
     )
 
     def listing(self) -> Listing:
-        """List the rows, file by file; of the classes, in the order of their numbers or names, those that have a row.
+        """List the rows, file by file, and those classes that have a row, in the order of their labels.
 
         Raises DatasetError if a file is missing or damaged, a column is missing or of another type, a label is null or
-        has no name, or files disagree about what their labels are.
+        has no name, files disagree about what their labels mean, or a cell names a file that is not below `root`.
         """
-        names: list[str] | None = None
+        if self.root is not None and not os.path.isdir(self.root):
+            raise DatasetError(f"`root: {self.root}` is not a folder; give the folder at which the images' paths start")
+        own_names: list[str] | None = None
         parts: list[pl.DataFrame] = []
-        for path in self._files():
+        paths = self._files()
+        tables = frozenset(map(os.path.realpath, paths))
+        for path in paths:
             with _opened(path) as file:
-                labels, own_names = self._labels(path, file)
-                samples = self._samples(path, file)
+                labels, names = self._labels(path, file)
+                samples = self._samples(path, file, tables)
             if parts and (own_names != names or labels.dtype != parts[0]["value"].dtype):
                 raise DatasetError(
                     f"column '{self.label_column}' of '{path}' has other class names or another type than in the files "
-                    f"before it; give files of one dataset"
+                    f"before it; use files of one dataset"
                 )
-            names = own_names
+            own_names = names
             parts.append(samples.with_columns(labels.alias("value")))
         samples = pl.concat(parts)
         values = samples["value"].unique().sort()
-        labels_of = [str(value) if names is None else names[value] for value in values]
+        names_of, notes = self._names(values.to_list(), own_names)
         samples = samples.with_columns(label=pl.col("value").replace_strict(values, np.arange(len(values))))
-        return Listing(samples.select(LISTING.names()).cast(LISTING), labels_of)
+        return Listing(samples.select(LISTING.names()).cast(LISTING), names_of, notes)
 
     def load(self, record: dict[str, Any]) -> ImageSample:
         """Read one image; fast when neighbours in the listing are asked for at about the same time.
@@ -78,30 +90,37 @@ class ParquetImages(Dataset):
             image = read_cell(path, self.image_column, row)
         except (OSError, pa.ArrowException) as cause:
             raise BadSampleError(f"row {row} of '{path}' cannot be read ({cause}); restore the file") from cause
-        if image is None:
+        if not isinstance(image, bytes):  # or an empty path
             raise BadSampleError(
-                f"null in column '{self.image_column}', row {row}; give the row an image, or remove it"
+                f"null or empty in column '{self.image_column}', row {row}; give the row an image, or remove it"
             )
         return ImageSample(record["id"], read_image(io.BytesIO(image)))
 
-    def _root(self) -> str:
+    def reading(self) -> dict[str, Any]:
+        """Return the settings on which the pixels of a sample depend, given its file and its position there."""
+        return {"format": self.format, "image_column": self.image_column}
+
+    def _place(self) -> str:
         return os.path.abspath(self.path)
 
     def _files(self) -> list[str]:
-        root = self._root()
-        if os.path.isfile(root):
-            return [root]
-        if not os.path.isdir(root):
-            raise DatasetError(f"'{root}' does not exist; give a Parquet file or a folder of them")
-        found = sorted(str(file) for file in Path(root).glob("*.parquet") if not file.name.startswith("."))
+        place = self._place()
+        if not os.path.exists(place):
+            raise DatasetError(f"'{place}' does not exist; give a Parquet file or a folder of them")
+        if not os.path.isdir(place):
+            return [place]
+        found = sorted(str(file) for file in Path(place).glob("*.parquet") if not file.name.startswith("."))
         if not found:
-            raise DatasetError(f"folder '{root}' has no *.parquet file; give a Parquet file or a folder of them")
+            raise DatasetError(f"folder '{place}' has no *.parquet file; give a Parquet file or a folder of them")
         return found
 
     def _is_table(self, path: str) -> bool:
-        """Say whether a sample's file is one of the Parquet files, rather than an image that one of them names."""
-        root = self._root()
-        return path == root or (os.path.dirname(path) == root and path.endswith(".parquet"))
+        """Say whether a sample's file is one of the Parquet files, rather than an image that one of them names.
+
+        An image that is named in a cell never ends in '.parquet': the listing does not accept it.
+        """
+        place = self._place()
+        return path == place or (os.path.dirname(path) == place and path.endswith(".parquet"))
 
     def _type(self, path: str, file: pq.ParquetFile, column: str, setting: str) -> pa.DataType:
         schema = file.schema_arrow
@@ -122,22 +141,28 @@ class ParquetImages(Dataset):
         integer = pa.types.is_integer(kind)
         if not integer and not _is_text(kind):
             raise DatasetError(
-                f"column '{column}' of '{path}' has type {kind}; labels are strings or integers: cast it, or name "
-                f"another with `label_column:`"
+                f"column '{column}' of '{path}' has type {kind}; labels are strings or integers: cast it, or give "
+                f"another column with `label_column:`"
             )
-        if not integer and self.class_names is not None:
-            raise DatasetError(f"column '{column}' of '{path}' says its labels in words; remove `class_names:`")
-        labels = pl.Series(file.read([column])[column].cast(pa.int64() if integer else pa.large_string()))
+        labels = pl.Series(_valid(file.read([column])[column]).cast(pa.int64() if integer else pa.large_string()))
         self._reject(path, labels, labels.is_null(), "give it a label, or remove the row")
-        if not integer:
-            return labels, None
-        names = self.class_names if self.class_names is not None else _own_names(file, column)
-        if names is not None:
+        names = _own_names(file, column) if integer else None
+        if names is not None and self.class_names is None:
             outside = ~labels.is_between(0, len(names) - 1)
             self._reject(
-                path, labels, outside, f"but there are {len(names)} class names; mend it, or give `class_names:`"
+                path, labels, outside, f"but the file has {len(names)} class names; correct it, or give `class_names:`"
             )
         return labels, names
+
+    def _names(self, values: list[Any], own_names: list[str] | None) -> tuple[list[str], list[str]]:
+        """Return the name of each label that occurs, and what to warn about."""
+        labels = [str(value) for value in values]
+        in_file = None
+        if own_names is not None and all(0 <= value < len(own_names) for value in values):
+            in_file = [own_names[value] for value in values]
+        if self.class_names is None:
+            return labels if in_file is None else in_file, []
+        return name_labels([labels] if in_file is None else [labels, in_file], self.class_names)
 
     def _reject(self, path: str, labels: pl.Series, wrong: pl.Series, remedy: str) -> None:
         """Raise DatasetError for the first label that is wrong."""
@@ -146,16 +171,16 @@ class ParquetImages(Dataset):
             value = "null" if labels[row] is None else labels[row]
             raise DatasetError(f"column '{self.label_column}' of '{path}' has {value} in row {row}; {remedy}")
 
-    def _samples(self, path: str, file: pq.ParquetFile) -> pl.DataFrame:
-        """Return each row's id, and where its image lies: in its cell, or in a file that the cell names."""
+    def _samples(self, path: str, file: pq.ParquetFile, tables: frozenset[str]) -> pl.DataFrame:
+        """Return each row's id, and where its image is: in its cell, or in a file that the cell names."""
         kind = self._type(path, file, self.image_column, "image_column")
         column, rows = self.image_column, file.metadata.num_rows
         named: list[str | None] = [None] * rows
         if _is_text(kind):
-            named = file.read([column])[column].to_pylist()
-        elif pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
+            named = _valid(file.read([column])[column]).to_pylist()
+        elif _is_struct_of_image(kind):
             if _any_null(file, f"{column}.bytes"):
-                paths = pc.struct_field(file.read([f"{column}.path"])[column], "path").to_pylist()
+                paths = _valid(pc.struct_field(file.read([f"{column}.path"])[column], "path")).to_pylist()
                 named = [
                     name if image is None else None
                     for name, image in zip(paths, stream_cells(file, column), strict=True)
@@ -163,14 +188,16 @@ class ParquetImages(Dataset):
         elif not _is_bytes(kind):
             raise DatasetError(
                 f"column '{column}' of '{path}' has type {kind}; images are bytes, structs of bytes and path, or "
-                f"paths: name another with `image_column:`"
+                f"paths: give another column with `image_column:`"
             )
         folder, name = os.path.split(path)
+        root = folder if self.root is None else os.path.abspath(self.root)
+        files = NamedFiles(path, root, tables).resolve(named)
         return pl.DataFrame(
             {
                 "id": [f"{name}:{row}" for row in range(rows)],
-                "path": [path if cell is None else os.path.normpath(os.path.join(folder, cell)) for cell in named],
-                "position": [row if cell is None else 0 for row, cell in enumerate(named)],
+                "path": [path if image is None else image for image in files],
+                "position": [row if image is None else 0 for row, image in enumerate(files)],
             },
             schema={name: LISTING[name] for name in ("id", "path", "position")},
         )
@@ -178,12 +205,25 @@ class ParquetImages(Dataset):
 
 @contextmanager
 def _opened(path: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file. Raises DatasetError if it is none, or when the block finds it damaged."""
+    """Open a Parquet file. Raises DatasetError if it is not one, or if it turns out to be damaged in the block."""
     try:
         with open_column(path) as file:
             yield file
     except (OSError, pa.ArrowException) as cause:
-        raise DatasetError(f"'{path}' cannot be read as Parquet: {cause}; restore it, or write it anew") from cause
+        raise DatasetError(f"'{path}' cannot be read as Parquet: {cause}; restore it, or write it again") from cause
+
+
+def _valid(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the column. Raises pyarrow.ArrowInvalid if it has text that is not UTF-8."""
+    column.validate(full=True)
+    return column
+
+
+def _is_struct_of_image(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind) or not {"bytes", "path"} <= {field.name for field in kind}:
+        return False
+    path = kind.field("path").type
+    return _is_bytes(kind.field("bytes").type) and (_is_text(path) or pa.types.is_null(path))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -1,7 +1,7 @@
 """Single cells of large Parquet columns, in bounded memory.
 
-Parquet is read forwards: a cell costs what lies before it in its row group, and a row group may be as large as the
-file. So a column is read as a stream, and the cells that have just passed by are kept for other threads to ask for.
+Parquet is read forwards: to read a cell, everything before it in its row group is read, and a row group may be as large
+as the file. So a column is read as a stream, and the cells read last are kept for the other threads.
 """
 
 from __future__ import annotations
@@ -17,13 +17,19 @@ from threading import Lock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emms.datasets.files import check_regular
+
 _BUFFER = 1 << 20  # bytes of the column that are read from the file at once
 _BATCH = 32  # cells that are decoded at once
 _KEEP = 128 << 20  # bytes of cells that are kept
 
 
 def open_column(path: str) -> pq.ParquetFile:
-    """Open a Parquet file so that a column of it is streamed, and not read whole."""
+    """Open a Parquet file so that its columns are streamed, not read as a whole.
+
+    Raises OSError, if it is not a regular file too, or pyarrow.ArrowException.
+    """
+    check_regular(path)
     return pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
 
 
@@ -32,14 +38,14 @@ def stream_cells(file: pq.ParquetFile, column: str, first_group: int = 0) -> Ite
     is_struct = file.schema_arrow.field(column).type.num_fields > 0
     leaf = f"{column}.bytes" if is_struct else column
     for group in range(first_group, file.num_row_groups):
-        # One group at a time: a batch across two of them would be lost whole if the second is damaged.
+        # One group at a time: a batch across two of them would be lost if the second is damaged.
         for batch in file.iter_batches(_BATCH, [group], [leaf], use_threads=False):
             cells = batch.column(0)
             yield from (cells.field(0) if is_struct else cells).to_pylist()
 
 
 class ImageColumn:
-    """The cells of one column, read forwards; those read last are kept, up to 128 MB. For several threads at once."""
+    """The cells of one column, read forwards; those read last are kept, up to 128 MB. Safe for several threads."""
 
     def __init__(self, path: str, column: str) -> None:
         self._file, self._column = open_column(path), column
@@ -68,7 +74,7 @@ class ImageColumn:
             while self._next <= row:
                 self._keep(next(self._cells))
         except (OSError, pa.ArrowException):
-            self._next = -1  # a stream that has failed does not go on: the next cell starts another
+            self._next = -1  # a stream that has failed cannot go on: the next cell starts another
             raise
 
     def _keep(self, cell: bytes | None) -> None:

@@ -1,4 +1,4 @@
-"""Which samples to take when there are more than are wanted."""
+"""Stratified subsampling, for datasets with more samples than the run's `limit`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from emms.errors import DatasetError
 
 
 def stratified(labels: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the sorted indices of a random subsample in which classes have the shares that they have in the whole.
+    """Return the sorted indices of a random subsample in which each class keeps its share of the samples.
 
-    `labels` is (N,), integer; the result (min(limit, N),). Seats go to classes by largest remainder, and each class
-    has at least one.
+    `labels` is (N,), integer; the result is (min(limit, N),). Sizes are rounded by the largest remainder method, and
+    each class keeps at least one sample.
     Raises DatasetError if `limit` is below the number of classes.
     """
     if limit >= len(labels):
@@ -30,7 +30,7 @@ def stratified(labels: np.ndarray, limit: int, rng: np.random.Generator) -> np.n
 def _apportion(counts: np.ndarray, limit: int) -> np.ndarray:
     """Share `limit` seats in proportion to `counts`, (C,): at least one each, the rest by largest remainder."""
     seats = np.ones_like(counts)
-    # A class whose share is below one seat gets one; that lowers the share of the others, so look again.
+    # A class whose share is below one seat gets one; that lowers the share of the others, so repeat.
     large = np.ones(len(counts), dtype=bool)
     while True:
         free, total = limit - int((~large).sum()), int(counts[large].sum())

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from emms.downstream.base import PLACEHOLDER, Downstream, check_template
+from emms.downstream.meaningless import meaningless
 from emms.errors import DatasetError, LabelEncoderError
 
 
@@ -36,13 +37,15 @@ class ClassLabels(Downstream):
                 raise DatasetError(f"class '{name}' has no sample{where}")
 
     def notes(self, labels: Sequence[str], count: int) -> list[str]:
-        """Return a warning where every class has a single sample."""
-        if count > len(labels):
-            return []
-        return [
-            f"each of the {count} classes has one sample, which cannot show what the samples of a class have in "
-            f"common: scores will say little; add samples, or raise `limit`, to have several per class"
-        ]
+        """Return warnings where every class has a single sample, and where class names say nothing."""
+        notes = []
+        if count <= len(labels):
+            notes.append(
+                f"each of the {count} classes has one sample, which cannot show what the samples of a class have in "
+                f"common: scores will say little; add samples, or raise `limit`, to have several per class"
+            )
+        unclear = meaningless([spoken_name(label) for label in labels])
+        return [*notes, unclear] if unclear else notes
 
     def describe(self, labels: int, count: int) -> str:
         """Return how many samples and classes there are."""

@@ -16,7 +16,7 @@ import polars as pl
 from emms.datasets.base import Dataset
 from emms.datasets.samples import Skipped
 from emms.downstream import Sample
-from emms.errors import BadSampleError, DatasetError, UnavailableError
+from emms.errors import BadSampleError, DatasetError, MissingDecoderError, UnavailableError
 from emms.hardware import cores
 
 Record = dict[str, Any]
@@ -85,12 +85,14 @@ def batches(
 def read(dataset: Dataset, record: Record) -> Sample:
     """Read one sample; where the file system fails, which says nothing about the sample, try again.
 
-    Raises BadSampleError if what is in the file cannot be read, DatasetError if the file has gone, and
-    SampleUnavailableError if it still cannot be read after several tries.
+    Raises BadSampleError if what is in the file cannot be read, DatasetError if the file has gone or its decoder is not
+    installed, and SampleUnavailableError if it still cannot be read after several tries.
     """
     for pause in (*_PAUSES, None):
         try:
             return dataset.load(record)
+        except MissingDecoderError as missing:  # not to be remembered: another machine may read it
+            raise DatasetError(f"sample '{record['id']}' cannot be read: {missing}") from missing
         except BadSampleError as bad:
             cause = bad.__cause__
             # A file without digest could not be opened when it was listed: that is how it is.

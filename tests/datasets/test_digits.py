@@ -20,6 +20,10 @@ def test_digits():
         np.testing.assert_allclose(np.asarray(image)[..., 0], truth.images[row] / 16 * 255, atol=0.5)
 
 
+def test_pixels_depend_on_the_file_alone():
+    assert Digits().reading() == {"format": "digits"}
+
+
 def test_the_file_that_is_digested_is_the_file_that_is_read():
     (path,) = Digits().listing().samples["path"].unique()
     assert os.path.isfile(path)

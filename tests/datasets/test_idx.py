@@ -79,5 +79,22 @@ def test_files_that_are_not_what_they_should_be(tmp_path, files, message):
 def test_damaged_gzip(tmp_path, data):
     dataset = put(tmp_path)
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(data)
-    with pytest.raises(DatasetError, match="fetch it again"):
+    with pytest.raises(DatasetError, match="download it again"):
         dataset.listing()
+
+
+@pytest.mark.timeout(20)
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    dataset = put(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte.gz").unlink()
+    os.mkfifo(tmp_path / "train-labels-idx1-ubyte.gz")
+    with pytest.raises(DatasetError, match=r"labels-idx1-ubyte.gz' cannot be read: a named pipe, not a regular file;"):
+        dataset.listing()
+
+
+def test_pixels_depend_on_the_file_alone():
+    assert (
+        FashionMNIST().reading()
+        == FashionMNIST(path="elsewhere", split="test").reading()
+        == {"format": "fashion-mnist"}
+    )

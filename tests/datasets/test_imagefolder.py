@@ -1,10 +1,19 @@
 """A folder of class folders, as people have it on disk."""
 
+import contextlib
+import io
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from emms.datasets import unread
+from emms.datasets.files import open_regular
+from emms.datasets.image_formats import KNOWN_EXTENSIONS, image_extensions
 from emms.datasets.imagefolder import ImageFolder
 from emms.errors import BadSampleError, DatasetError
 
@@ -12,6 +21,15 @@ from emms.errors import BadSampleError, DatasetError
 def put(path, colour="red"):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 4), colour).save(path)
+
+
+def encoded():
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+PNG = encoded()
 
 
 @pytest.fixture
@@ -50,8 +68,138 @@ def test_what_is_no_image_is_left_alone(photos):
         (photos / name).touch()
     put(photos / ".cache" / "x.png")
     put(photos / "cat" / ".thumbnails" / "x.png")
-    os.mkfifo(photos / "cat" / "pipe.png")
-    assert ids(photos) == before
+    os.mkfifo(photos / "cat" / "pipe")
+    listing = ImageFolder(path=photos).listing()
+    assert listing.samples["id"].to_list() == before
+    assert listing.notes == []
+
+
+@pytest.mark.timeout(20)
+def test_pipes_and_devices_are_bad_samples(photos):
+    os.mkfifo(photos / "cat" / "1 pipe.png")
+    (photos / "cat" / "2 link.png").symlink_to(photos / "cat" / "1 pipe.png")
+    (photos / "cat" / "3 device.png").symlink_to("/dev/zero")
+    dataset = ImageFolder(path=photos)
+    samples = dataset.listing().samples.to_dicts()
+    for record, kind in zip(samples[:3], ("named pipe", "named pipe", "device"), strict=True):
+        with pytest.raises(BadSampleError, match=f"a {kind}, not a regular file; remove it"):
+            dataset.load(record)
+
+
+def test_images_that_are_not_read_are_counted_and_named(photos):
+    for name in ("cat/2.NEF", "dog/3.nef", "dog/4.svg", "dog/deeper/5.jxl", "6.jxl", "paper.pdf"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).touch()
+    (photos / "dog" / "7").write_bytes((photos / "dog" / "2.png").read_bytes())
+    (photos / "dog" / "8.jpg~").write_bytes((photos / "dog" / "2.png").read_bytes())
+    (note,) = ImageFolder(path=photos).listing().notes
+    assert note == (
+        "7 files that look like images are not read: 2 .jxl (first: 6.jxl), 2 .nef (first: cat/2.NEF), "
+        "1 without an extension (first: dog/7), 1 .jpg~ (first: dog/8.jpg~), 1 .svg (first: dog/4.svg); "
+        "convert them to PNG or JPEG, rename those whose extension does not say their format"
+    )
+
+
+def test_a_name_of_an_unread_image_cannot_act_on_a_terminal(photos):
+    (photos / "cat" / "\x1b[2J.cr2").touch()
+    (photos / "cat" / os.fsdecode(b"\xe9.dng")).touch()
+    (note,) = ImageFolder(path=photos).listing().notes
+    assert note.isprintable()
+    assert r"1 .cr2 (first: 'cat/\x1b[2J.cr2'), 1 .dng (first: 'cat/\udce9.dng')" in note
+
+
+def test_few_files_are_opened_to_look_at_them(photos, monkeypatch):
+    opened = []
+    monkeypatch.setattr(unread, "open_regular", lambda path: opened.append(path) or open_regular(path))
+    for i in range(300):
+        (photos / "cat" / f"{i:03}").write_bytes(b"\xff\xd8\xff")
+        (photos / "cat" / f"{i:03}.txt").touch()
+    for i in range(2000):
+        (photos / "dog" / f"x.{i:04}").touch()
+    (note,) = ImageFolder(path=photos).listing().notes
+    assert note.startswith("at least 100 files that look like images are not read: 100 without an extension (first: ca")
+    assert len(opened) == 1000
+
+
+def test_a_class_of_unread_images_says_so(photos):
+    (photos / "bird").mkdir()
+    (photos / "bird" / "1.cr3").touch()
+    with pytest.raises(
+        DatasetError, match=r"bird' has only images that are not read: 1 \.cr3 \(first: bird/1\.cr3\); conv"
+    ):
+        ids(photos)
+
+
+def test_class_names(photos, tmp_path):
+    listing = ImageFolder(path=photos, class_names={"cat": "house cat", "dog": "kit fox"}).listing()
+    assert listing.labels == ["house cat", "kit fox"]
+    assert listing.samples["id"].to_list() == ids(photos)
+    assert listing.notes == []
+    (tmp_path / "names.csv").write_text("folder,name\ndog,kit fox\ncat,house cat\n")
+    assert ImageFolder(path=photos, class_names=tmp_path / "names.csv").listing().labels == listing.labels
+
+
+def test_class_names_do_not_determine_pixels(photos):
+    named = ImageFolder(path=photos, class_names={"cat": "house cat", "dog": "kit fox"})
+    assert named.reading() == ImageFolder(path="elsewhere").reading() == {"format": "imagefolder"}
+
+
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=20)
+FILE_NAMES = st.builds(
+    lambda name, extension: (name + extension)[-60:],
+    NAMES,
+    st.sampled_from(["", ".png", ".JPG", ".heic", ".nef", ".txt", ".csv", "."]),
+).filter(lambda name: name not in {".", ".."} and len(name.encode()) < 250)
+CONTENTS = st.sampled_from(["png", "heic", "text", "empty", "pipe", "dead link", "link to device"])
+
+
+def fill(path, content):
+    if content == "pipe":
+        os.mkfifo(path)
+    elif content == "dead link":
+        path.symlink_to("nowhere")
+    elif content == "link to device":
+        path.symlink_to("/dev/zero")
+    else:
+        data = {"png": PNG, "heic": b"\0\0\0\x18ftypheic", "text": b"some text", "empty": b""}
+        path.write_bytes(data[content])
+
+
+@pytest.mark.timeout(300)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.lists(NAMES, max_size=4), FILE_NAMES, CONTENTS), max_size=12))
+def test_no_file_is_lost(tmp_path, files):
+    """Every file under a class folder is listed, counted, hidden, or not an image by its name and its first bytes."""
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        root = Path(folder)
+        for name in ("a", "b"):
+            put(root / name / "0.png")
+        expected, unread_images = {"a/0.png", "b/0.png"}, 0
+        for folders, name, content in files:
+            place = root.joinpath("a", *(f"_{part}" for part in folders if len(part.encode()) < 250))
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                if os.path.lexists(place / name):
+                    continue
+                fill(place / name, content)
+            except OSError:  # a file where a folder should be
+                continue
+            extension = os.path.splitext(name)[1].lower()
+            if name.startswith("."):
+                continue
+            if extension in image_extensions():
+                expected.add(f"{place.relative_to(root)}/{name}")
+            elif extension in KNOWN_EXTENSIONS or content in {"png", "heic"}:
+                unread_images += 1
+        dataset = ImageFolder(path=root)
+        listing = dataset.listing()
+        assert set(listing.samples["id"]) == expected
+        counted = [int(note.split()[0]) for note in listing.notes]
+        assert counted == ([unread_images] if unread_images else [])
+        assert all(note.isprintable() for note in listing.notes)
+        for record in listing.samples.to_dicts():
+            with contextlib.suppress(BadSampleError):
+                assert dataset.load(record).image.mode == "RGB"
 
 
 def test_unicode_names(photos):
@@ -103,7 +251,7 @@ def test_missing_folder(tmp_path):
 
 
 def test_no_class_folders(tmp_path):
-    with pytest.raises(DatasetError, match="no class folders; it takes"):
+    with pytest.raises(DatasetError, match="no class folders; it needs two or more"):
         ids(tmp_path)
 
 

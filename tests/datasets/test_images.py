@@ -1,7 +1,8 @@
-"""Images of any format and any kind of pixel come out as RGB, upright, on white; what is no image is told apart."""
+"""Images of any format and any kind of pixel are read as RGB, upright, on white; anything else is an error."""
 
 import contextlib
 import io
+import os
 import warnings
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from emms.datasets.images import image_extensions, read_image
+from emms.datasets.images import read_image
 from emms.errors import BadSampleError
 
 WHITE, RED = (255, 255, 255), (255, 0, 0)
@@ -191,7 +192,7 @@ def test_damage_of_any_kind_gives_an_image_or_a_bad_sample(damage, format):
     start = len(damage) % len(data)
     file = io.BytesIO(data[:start] + damage + data[start + len(damage) // 2 :])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow may have its say
+        warnings.simplefilter("error")
         with contextlib.suppress(BadSampleError):
             assert read_image(file).mode == "RGB"
 
@@ -210,8 +211,18 @@ def test_empty_and_not_an_image(tmp_path):
 def test_missing(tmp_path):
     with pytest.raises(BadSampleError, match="No such file"):
         read_image(str(tmp_path / "none.png"))
-    with pytest.raises(BadSampleError, match="directory"):
+    with pytest.raises(BadSampleError, match="a folder, not a regular file; remove it"):
         read_image(str(tmp_path))
+
+
+@pytest.mark.timeout(20)
+def test_a_named_pipe_or_a_device_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    for name, kind in (("pipe", "named pipe"), ("link", "named pipe"), ("device", "device")):
+        with pytest.raises(BadSampleError, match=f"^a {kind}, not a regular file; remove it, or put the image in its"):
+            read_image(str(tmp_path / f"{name}.png"))
 
 
 def test_two_hundred_million_pixels_are_refused_from_the_header(tmp_path, recwarn):
@@ -222,10 +233,5 @@ def test_two_hundred_million_pixels_are_refused_from_the_header(tmp_path, recwar
 
 
 def test_page_description_languages_are_not_interpreted():
-    with pytest.raises(BadSampleError, match="not an image"):
+    with pytest.raises(BadSampleError, match=r"PostScript that is damaged or not supported; .* convert it to PNG"):
         read_image(io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"))
-
-
-def test_extensions():
-    assert {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".mpo"} <= image_extensions()
-    assert not {".txt", ".db", ".pdf", ".h5", ".mpg", ".eps", ".json"} & image_extensions()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from emms.datasets.parquet import ParquetImages
@@ -98,25 +101,115 @@ def test_integers_are_named_by_the_setting_or_by_themselves(file):
 def test_paths_beside_bytes(file, statistics):
     images = [{"bytes": data, "path": None} for data in PNGS]
     images[1] = {"bytes": None, "path": "images/one.png"}
-    images[3] = {"bytes": None, "path": "../three.png"}
+    images[3] = {"bytes": None, "path": str(file.parent / "three.png")}
     (file.parent / "images").mkdir(parents=True)
     (file.parent / "images" / "one.png").write_bytes(png(101))
-    (file.parent.parent / "three.png").write_bytes(png(103))
+    (file.parent / "three.png").write_bytes(png(103))
     dataset = write(file, pa.array(images, CELL), write_statistics=statistics)
     assert reds(dataset) == [0, 101, 2, 103, 4, 5]
-    assert dataset.listing().samples["path"][3] == str(file.parent.parent / "three.png")
+    assert dataset.listing().samples["path"][3] == str(file.parent / "three.png")
 
 
 def test_paths(file):
-    dataset = write(file, pa.array([f"{i}.png" for i in range(5)] + [None]))
+    dataset = write(file, pa.array([f"{i}.png" for i in range(4)] + ["", None]))
     for i, data in enumerate(PNGS[:4]):
         (file.parent / f"{i}.png").write_bytes(data)
     records = dataset.listing().samples.to_dicts()
     assert dataset.load(records[3]).image.getpixel((0, 0)) == (3, 0, 0)
-    with pytest.raises(BadSampleError, match="No such file"):
-        dataset.load(records[4])
-    with pytest.raises(BadSampleError, match="null in column 'image', row 5"):
-        dataset.load(records[5])
+    for row in (4, 5):
+        with pytest.raises(BadSampleError, match=f"null or empty in column 'image', row {row}; give the row an image"):
+            dataset.load(records[row])
+
+
+def test_paths_below_a_root(file, tmp_path):
+    write(file, pa.array(["1.png", str(tmp_path / "photos" / "1.png"), *["deeper/2.png"] * 4]))
+    (tmp_path / "photos" / "deeper").mkdir(parents=True)
+    (tmp_path / "photos" / "1.png").write_bytes(png(1))
+    (tmp_path / "photos" / "deeper" / "2.png").write_bytes(png(2))
+    dataset = ParquetImages(path=file, root=tmp_path / "photos")
+    assert reds(dataset) == [1, 1, 2, 2, 2, 2]
+    with pytest.raises(DatasetError, match=r"row 1 of '.*train.parquet' names '.*', which leads .*`root:`"):
+        ParquetImages(path=file).listing()
+    for root in ("nowhere", file):
+        with pytest.raises(DatasetError, match=r"`root: .*` is not a folder"):
+            ParquetImages(path=file, root=root).listing()
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+@pytest.mark.parametrize("name", ["train.parquet", "./train.parquet", ".hidden.parquet", "link.png"])
+def test_a_cell_that_names_a_parquet_file(file, name, whole_folder):
+    for kind in (pa.string(), CELL):
+        cell = name if kind == pa.string() else {"bytes": None, "path": name}
+        write(file, pa.array([cell] * 6, kind))
+        (file.parent / "link.png").unlink(missing_ok=True)
+        (file.parent / "link.png").symlink_to(file)
+        with pytest.raises(DatasetError, match=f"row 0 of '.*' names '{name}', which is a Parquet file, not an image"):
+            ParquetImages(path=file.parent if whole_folder else file).listing()
+
+
+def test_a_cell_that_names_a_folder(file):
+    dataset = write(file, pa.array(["."] * 6))
+    with pytest.raises(BadSampleError, match="a folder, not a regular file"):
+        dataset.load(dataset.listing().samples.row(0, named=True))
+
+
+@pytest.mark.timeout(20)
+def test_a_cell_that_names_a_pipe(file):
+    dataset = write(file, pa.array(["pipe.png"] * 6))
+    os.mkfifo(file.parent / "pipe.png")
+    with pytest.raises(BadSampleError, match="a named pipe, not a regular file"):
+        dataset.load(dataset.listing().samples.row(0, named=True))
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_among_the_files(file):
+    write(file)
+    os.mkfifo(file.parent / "pipe.parquet")
+    for path in (file.parent, file.parent / "pipe.parquet"):
+        with pytest.raises(DatasetError, match=r"pipe.parquet' cannot be read as Parquet: .*a named pipe"):
+            ParquetImages(path=path).listing()
+
+
+def test_class_names_of_codes(file, tmp_path):
+    write(file, labels=("n02", "n01") * 3)
+    (tmp_path / "names.txt").write_text("n01 tench\nn02 kit fox\n")
+    for names in ({"n01": "tench", "n02": "kit fox"}, tmp_path / "names.txt"):
+        assert ParquetImages(path=file, class_names=names).listing().labels == ["tench", "kit fox"]
+    with pytest.raises(
+        DatasetError, match=r"no name for 1 of 2 labels \('n02'\); give every label one; did you mean 'n03'"
+    ):
+        ParquetImages(path=file, class_names={"n01": "tench", "n03": "kit fox"}).listing()
+
+
+def test_class_names_of_integers(file, tmp_path):
+    write(file, labels=(10, 9) * 3)
+    dataset = ParquetImages(path=file, class_names={9: "tench", 10: "kit fox", 11: "shark"})
+    assert dataset.listing().labels == ["tench", "kit fox"]
+    assert dataset.listing().notes == ["`class_names:` names '11', which the dataset does not have"]
+    (tmp_path / "names.txt").write_text("".join(f"name {i}\n" for i in range(12)))
+    assert ParquetImages(path=file, class_names=tmp_path / "names.txt").listing().labels == ["name 9", "name 10"]
+
+
+def test_class_names_of_integers_that_the_file_names_by_codes(file):
+    write(file, labels=(0, 1) * 3, metadata=class_label(["n01", "n02"]))
+    for names in ({0: "tench", 1: "kit fox"}, {"n01": "tench", "n02": "kit fox"}, ["tench", "kit fox"]):
+        assert ParquetImages(path=file, class_names=names).listing().labels == ["tench", "kit fox"]
+
+
+def test_names_in_the_file_that_are_too_few_may_be_given(file):
+    dataset = write(file, labels=(0, 2) * 3, metadata=class_label(["n01", "n02"]))
+    with pytest.raises(
+        DatasetError, match="has 2 in row 1; but the file has 2 class names; correct it, or give `class_names:`"
+    ):
+        dataset.listing()
+    assert ParquetImages(path=file, class_names={0: "x", 2: "y"}).listing().labels == ["x", "y"]
+
+
+def test_pixels_depend_on_the_file_and_the_image_column(file):
+    settings = {"label_column": "kind", "class_names": ["a"], "root": "."}
+    reading = {"format": "parquet", "image_column": "image"}
+    assert ParquetImages(path=file).reading() == ParquetImages(path="elsewhere", **settings).reading() == reading
+    assert ParquetImages(path=file, image_column="picture").reading() != reading
 
 
 def test_a_folder_of_files(file):
@@ -177,12 +270,16 @@ def test_a_damaged_page_spoils_its_own_row_group_only(file):
     ("labels", "settings", "message"),
     [
         (("a", None, "b", "a", "a", "a"), {}, "column 'label' of '.*' has null in row 1; give it a label"),
-        ((0, 1, 2, 1, 1, -1), {"class_names": ["x", "y", "z"]}, "has -1 in row 5; but there are 3 class names"),
-        ((0, 1, 2, 1, 1, 1), {"class_names": ["x", "y"]}, "has 2 in row 2; but there are 2 class names"),
-        (("a", "b") * 3, {"class_names": ["x", "y"]}, "says its labels in words; remove `class_names:`"),
+        ((0, 1, 2, 1, 1, -1), {"class_names": ["x", "y", "z"]}, r"no name for 1 of 4 labels \('-1'\).*labels 0, 1, …"),
+        (("a", "b") * 3, {"class_names": ["x", "y"]}, r"no name for 2 of 2 labels \('a', 'b'\).*give a mapping"),
         ((0.5, 1.0) * 3, {}, "column 'label' of '.*' has type double; labels are strings or integers"),
         ((0, 1) * 3, {"label_column": "lable"}, "no column 'lable'; did you mean 'label'.*`label_column:`"),
         ((0, 1) * 3, {"image_column": "img"}, r"no column 'img'.*its columns: image, label.*`image_column:`"),
+        (
+            pa.array([{"bytes": 1, "path": "x"}] * 6),
+            {"image_column": "label", "label_column": "image"},
+            "column 'image' of '.*' has type binary; labels are strings",
+        ),
         ((0, 1) * 3, {"image_column": "label"}, "column 'label' of '.*' has type int64; images are bytes"),
     ],
 )
@@ -190,6 +287,70 @@ def test_columns_that_cannot_be_used(file, labels, settings, message):
     write(file, labels=labels)
     with pytest.raises(DatasetError, match=message):
         ParquetImages(path=file, **settings).listing()
+
+
+def test_structs_of_something_else(file):
+    for cell in ({"bytes": 1, "path": "x"}, {"bytes": b"x", "path": 1}, {"bytes": "x", "path": "x"}):
+        with pytest.raises(
+            DatasetError, match=r"column 'image' of '.*' has type struct<.*; images are bytes, structs of"
+        ):
+            write(file, pa.array([cell] * 6)).listing()
+
+
+def test_text_that_is_not_utf8(file):
+    broken = pa.array([b"\xff"] * 6).view(pa.string())
+    with pytest.raises(DatasetError, match=r"cannot be read as Parquet: .*Invalid UTF8 sequence"):
+        write(file, labels=broken).listing()
+    with pytest.raises(DatasetError, match=r"cannot be read as Parquet: .*Invalid UTF8 sequence"):
+        write(file, broken).listing()
+
+
+IMAGES = st.one_of(
+    st.lists(st.none() | st.sampled_from([*PNGS, b"", b"nonsense"]) | st.binary(max_size=20)),
+    st.lists(st.none() | st.sampled_from(["1.png", "..", ".", "x.parquet", "/etc"]) | st.text(max_size=20)),
+    st.lists(
+        st.none()
+        | st.fixed_dictionaries(
+            {
+                "bytes": st.none() | st.sampled_from([*PNGS, b""]),
+                "path": st.none() | st.sampled_from(["1.png", "", "x.parquet"]) | st.text(max_size=9),
+            }
+        )
+    ),
+    st.lists(st.none() | st.integers(-9, 9)),
+    st.lists(st.booleans()),
+)
+LABELS = st.one_of(
+    st.lists(st.none() | st.text(max_size=9), min_size=1),
+    st.lists(st.integers(-3, 2**62), min_size=1),
+    st.lists(st.floats(), min_size=1),
+)
+COLUMN = st.sampled_from(["image", "label", "image.bytes", "a.b", "", "日本", "a b"])
+
+
+@given(IMAGES, LABELS, COLUMN, COLUMN, st.integers(1, 5), st.none() | st.just(["a", "b"]))
+def test_any_cells_give_samples_or_messages(tmp_path_factory, images, labels, image_column, label_column, group, names):
+    """Every row is listed with its own label and is an image or a bad sample; or the listing is one error."""
+    rows = min(len(images), len(labels))
+    path = tmp_path_factory.mktemp("fuzz") / "x.parquet"
+    (path.parent / "1.png").write_bytes(PNGS[1])
+    table = pa.table([pa.array(images[:rows]), pa.array(labels[:rows])], names=[image_column, label_column])
+    pq.write_table(table, path, row_group_size=group)
+    dataset = ParquetImages(path=path, image_column=image_column, label_column=label_column, class_names=names)
+    try:
+        listing = dataset.listing()
+    except DatasetError:
+        return
+    assert listing.samples["id"].to_list() == [f"x.parquet:{row}" for row in range(rows)]
+    if names is None:
+        assert [listing.labels[i] for i in listing.samples["label"]] == [str(label) for label in labels[:rows]]
+    for record, image in zip(listing.samples.to_dicts(), images, strict=False):
+        try:
+            loaded = dataset.load(record).image
+        except BadSampleError:
+            continue
+        cell = image["bytes"] if isinstance(image, dict) and image["bytes"] is not None else image
+        assert loaded.getpixel((0, 0))[0] == (PNGS.index(cell) if cell in PNGS else 1)
 
 
 def test_integers_too_large_for_a_label(file):

@@ -84,8 +84,8 @@ def test_classes_that_cannot_be_used_are_named(labels, counts, message):
 def test_a_task_says_how_large_a_dataset_is_and_what_networks_may_read():
     assert CLASSES.describe(10, 1797) == "1,797 samples, 10 classes"
     assert CLASSES.inputs() == {"image"}
-    assert CLASSES.notes(["a", "b"], 3) == []
-    (note,) = CLASSES.notes(["a", "b"], 2)
+    assert CLASSES.notes(["cat", "dog"], 3) == []
+    (note,) = CLASSES.notes(["cat", "dog"], 2)
     assert "each of the 2 classes has one sample" in note
 
 
@@ -103,3 +103,9 @@ def test_labels_of_each_sample_are_texts_as_they_are():
         captions.check(["a dog", " "], np.array([1, 1]))
     with pytest.raises(DatasetError, match="all samples have one label"):
         captions.check(["a dog"], np.array([2]))
+
+
+def test_class_names_that_say_nothing_are_warned_of_with_the_remedy():
+    (note,) = CLASSES.notes(["n02119789", "n02100735"], 10)
+    assert "have no meaning for a text encoder" in note
+    assert "class_names" in note

@@ -14,7 +14,7 @@ from PIL import Image
 
 from emms.datasets.base import LISTING, Dataset, Listing
 from emms.downstream.image_classification import ImageSample
-from emms.errors import BadSampleError, DatasetError, UnavailableError
+from emms.errors import BadSampleError, DatasetError, MissingDecoderError, UnavailableError
 from emms.models import candidate, extraction, loading
 from emms.models.base import Candidate, Forward
 from emms.models.extraction import Extraction
@@ -484,6 +484,17 @@ def test_a_sample_that_could_not_be_opened_when_it_was_listed_is_damaged(store):
     member = make()
     extract([member], 16, store, Flaky(failures=10**6), on_bad_sample="skip")  # records without digests
     assert [bad.row for bad in found(store, member, 16).skipped] == [5]
+
+
+@pytest.mark.parametrize("on_bad_sample", ["stop", "skip"])
+def test_a_sample_whose_decoder_is_not_installed_is_not_remembered_as_damaged(store, on_bad_sample):
+    class Heic(Noise):
+        def load(self, record):
+            raise MissingDecoderError("a HEIC image; install pillow-heif")
+
+    with pytest.raises(DatasetError, match="sample '0' cannot be read: a HEIC image; install pillow-heif"):
+        extract([make()], 16, store, Heic(), on_bad_sample=on_bad_sample)
+    assert not list(store.fs.find(store.root))
 
 
 def test_features_that_are_the_same_for_all_samples_are_noted(store):
