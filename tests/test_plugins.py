@@ -133,6 +133,141 @@ except emms.EMMSError as fault:
 """
 
 
+TASK = """
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import torch
+
+from emms.datasets.base import LISTING, Dataset, Listing
+from emms.downstream.base import Sample
+from emms.downstream.own_labels import OwnLabels
+from emms.labels.base import LabelEncoder
+from emms.models.base import Candidate, Forward
+
+SIZE = 8
+
+
+@dataclass(frozen=True)
+class Sound(Sample):
+    wave: np.ndarray
+
+
+class SoundDescription(OwnLabels):
+    name = "sound-description"
+    sample = Sound
+    label_encoders = ("counts:letters",)
+    metric = "CIDEr"
+    throughput = "s/s"
+
+
+class Sounds(Dataset):
+    format: Literal["sounds"]
+    tasks = frozenset({"sound-description"})
+    count: int = 300
+
+    def listing(self) -> Listing:
+        rows = [(str(i), i % 250, __file__, i % 250) for i in range(self.count)]  # some descriptions occur twice
+        return Listing(pl.DataFrame(rows, schema=LISTING, orient="row"), [describe(i) for i in range(250)])
+
+    def load(self, record: dict[str, Any]) -> Sound:
+        return Sound(record["id"], wave(record["position"]))
+
+
+def wave(number: int) -> np.ndarray:
+    return np.random.default_rng(number).standard_normal(SIZE).astype(np.float32)
+
+
+def describe(number: int) -> str:
+    return " ".join(f"{value:.3f}" for value in wave(number))
+
+
+class Ears(Candidate):
+    reads = frozenset({"wave"})
+
+    @classmethod
+    def names(cls, pattern: str) -> list[str]:
+        return ["sharp", "dull", "deaf"]
+
+    def check(self) -> None: ...
+
+    def size(self) -> tuple[int, int]:
+        return SIZE, 0
+
+    def network(self, digests: Any) -> dict[str, Any]:
+        return {"ears": self.spec.name}
+
+    def preprocessing(self) -> dict[str, Any]:
+        return {}
+
+    def sharing(self) -> str:
+        return "none"
+
+    def prepare(self, sample: Sound) -> np.ndarray:
+        return sample.wave
+
+    def load(self, device: torch.device) -> Forward:
+        return Hearing(self.spec.name)
+
+
+class Hearing(Forward):
+    parameters = 0
+
+    def __init__(self, name: str) -> None:
+        self.noise = {"sharp": 0.1, "dull": 1.0, "deaf": 100.0}[name]
+
+    def __call__(self, batch, views):
+        noise = torch.randn(len(batch), SIZE, generator=torch.Generator().manual_seed(len(batch)))
+        return [torch.from_numpy(batch) + self.noise * noise for _ in views]
+
+
+class Numbers(LabelEncoder):
+    def reference(self, digests: Any) -> dict[str, Any]:
+        return {"numbers": 1}
+
+    def encode(self, texts: Any, device: str = "cpu") -> np.ndarray:
+        return np.array([[float(word) for word in text.split()] for text in texts], np.float32)
+"""
+
+TASK_ENTRY_POINTS = """\
+[emms.downstream]
+sound-description = sounds_plugin:SoundDescription
+[emms.datasets]
+sounds = sounds_plugin:Sounds
+[emms.models]
+ears = sounds_plugin:Ears
+[emms.label_encoders]
+counts = sounds_plugin:Numbers
+"""
+
+RANK_A_NEW_TASK = """
+import emms
+spec = {
+    "task": "sound-description",
+    "dataset": {"format": "sounds"},
+    "models": ["ears:deaf", "ears:dull", "ears:sharp"],
+    "store": "store", "output": "output",
+}
+ranking = emms.rank(spec)
+assert ranking.frame["model"].to_list() == ["ears:sharp", "ears:dull", "ears:deaf"], ranking
+assert ranking.frame["estimator"].unique().to_list() == ["emms-decoded"]
+assert ranking.frame["score"][0] > 0.9 and ranking.frame["score"][2] < 0.1, ranking
+assert "s/s" in repr(ranking) and "img/s" not in repr(ranking)
+both = emms.rank({**spec, "estimators": ["emms-decoded", "emms", "emms-cv", "logme-f-label", "logme", "knn"]})
+assert both.run["features"]["computed"] == []
+assert sorted(both.scores["estimator"].unique()) == ["emms", "emms-cv", "emms-decoded", "logme-f-label"]
+assert any("no score by logme" in note and "needs classes" in note for note in both.warnings), both.warnings
+try:
+    emms.rank({**spec, "models": ["packaged:efficientnet-lite0"]})
+except emms.EMMSError as error:
+    assert "reads image, but samples of task 'sound-description' have wave" in str(error), error
+else:
+    raise AssertionError
+"""
+
+
 BROKEN = """\
 [emms.datasets]
 broken = broken_plugin:Broken
@@ -197,3 +332,10 @@ def test_a_broken_package_is_named_and_in_nobodys_way(install, site_packages):
     install("colours", ENTRY_POINTS, colours_plugin=PLUGIN)
     install("broken", BROKEN, broken_plugin="raise ImportError('libfoo.so.1 is missing')")
     run(BESIDE_A_BROKEN_ONE, site_packages)
+
+
+def test_a_package_from_outside_adds_a_downstream_task_in_which_each_sample_has_a_label_of_its_own(
+    install, site_packages
+):
+    install("sounds", TASK_ENTRY_POINTS, sounds_plugin=TASK)
+    run(RANK_A_NEW_TASK, site_packages)

@@ -48,6 +48,8 @@ class Estimator(ABC):
     rewards_width: bool = False
     """Wide features score high by width alone, trained or not: it is fitted to the samples that it scores, or sums over
     features."""
+    proportion: ClassVar[bool] = False
+    """The score is the part of the samples for which something holds, such as an accuracy."""
     cost: ClassVar[str]
     """Work beyond reading the features once, in N, D1, C, D2, K."""
 

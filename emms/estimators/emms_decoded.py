@@ -47,6 +47,7 @@ class EMMSDecoded(BatchEstimator):
     summary: ClassVar[str] = "part of held-out samples whose label can be read off the predicted label embedding"
     paper: ClassVar[str] = "after Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "5 (D1^3 / 3 + 2 C D1^2) + N C D1"
+    proportion = True
     version = 3
 
     def __init__(self, validation: int = 5, others: int = 99, seed: int = 0) -> None:

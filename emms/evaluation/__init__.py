@@ -23,14 +23,13 @@ from emms.evaluation.metrics import (
     weighted_kendall_tau,
     weighted_pearson,
 )
-from emms.evaluation.names import checkpoint_names, join_names, listed, named_as
+from emms.evaluation.names import join_names, listed, named_as
 from emms.evaluation.tables import read_table, scores_table, truth_table
 from emms.evaluation.words import coverage, remarks, undefined
 
 __all__ = [
     "METRICS",
     "SCHEMA",
-    "checkpoint_names",
     "coverage",
     "evaluate",
     "evaluate_csv",

@@ -52,12 +52,6 @@ def named_as(truth: pl.DataFrame, names: Mapping[str, Sequence[str]], what: str 
     return renamed.select(*keys, "value").unique().sort(*keys)
 
 
-def checkpoint_names(path: str | os.PathLike[str]) -> list[str]:
-    """Return the names by which a truth table may call a checkpoint: its path, absolute path, file name and stem."""
-    file = os.path.basename(path)
-    return list(dict.fromkeys([os.fspath(path), os.path.abspath(path), file, os.path.splitext(file)[0]]))
-
-
 def nearest(names: Iterable[str], others: Iterable[str]) -> dict[str, str]:
     """Return for each name the most similar of the others, where one is similar; each is taken once.
 

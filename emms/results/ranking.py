@@ -111,14 +111,15 @@ class Ranking:
             raise StoreError(f"output '{folder}' cannot be written: {cause}; name another folder") from cause
 
 
-def ordered(candidates: pl.DataFrame, folds: np.ndarray | None, seed: int) -> pl.DataFrame:
+def ordered(candidates: pl.DataFrame, folds: np.ndarray | None, seed: int, samples: int | None = None) -> pl.DataFrame:
     """Return candidates, best first, with the columns of RANKING.
 
     candidates: a row each, with the columns of RANKING that do not come of comparing them. folds: (F, M), the score of
-    each fold alone, in the order of the M candidates; None where the estimator does not cross-validate.
+    each fold alone, in the order of the M candidates; None where the estimator does not cross-validate. samples: of
+    how many samples the scores are proportions; None if they are not.
     """
     if folds is not None:
-        sure = uncertainty(candidates["score"].to_numpy(), folds, seed)
+        sure = uncertainty(candidates["score"].to_numpy(), folds, seed, samples=samples)
         frame = candidates.with_columns(rank=sure.rank, low=sure.low, high=sure.high, best_3=sure.best)
     else:
         missing = pl.lit(None, pl.Float64)

@@ -13,10 +13,10 @@ from emms.downstream import downstream
 from emms.errors import EMMSError, ModelError, SpecError, StoreError, did_you_mean
 from emms.estimators import make_estimator
 from emms.evaluation import evaluate
-from emms.evaluation.tables import read_table, truth_table
 from emms.hardware import choose_device
 from emms.labels import ENCODERS
 from emms.models import candidate
+from emms.run.agreement import read_truth
 from emms.spec import EstimatorSpec, ModelSpec, Spec
 from emms.store import Store
 from emms.store.folders import removed_after
@@ -74,8 +74,8 @@ def _check_truth(spec: Spec) -> None:
     if spec.truth is None:
         return
     ids = [model.id for model in spec.models]
-    truth = read_table(spec.truth)
-    known = truth_table(truth, f"the truth in '{spec.truth}'")["model"].to_list()
+    truth = read_truth(spec)
+    known = truth["model"].to_list()
     if not set(known) & set(ids):
         raise SpecError(
             f"truth '{spec.truth}' knows none of the models ranked (it has '{known[0]}', the spec '{ids[0]}'"

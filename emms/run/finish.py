@@ -9,11 +9,10 @@ import polars as pl
 
 from emms.downstream import downstream
 from emms.errors import EMMSError, ModelError
-from emms.evaluation import evaluate
-from emms.evaluation.tables import read_table
 from emms.results.notes import constant_features, few_samples, missing_scores
 from emms.results.ranking import RANKING, SCORES, Ranking, ordered
 from emms.results.record import provenance, versions
+from emms.run.agreement import agreement
 from emms.run.references import Facts, Outcome, Scored
 from emms.run.scoring import SCORE, SUM_UP, scorer_of
 from emms.run.stages import EMBED, EXTRACT
@@ -45,23 +44,33 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
     scores = pl.DataFrame([_score_row(spec, outcome, result, facts) for result, facts in scored], SCORES)
     folds = np.array([result.folds for result, _ in ranked]).T if all(result.folds for result, _ in ranked) else None
     rows = [_candidate_row(result, facts) for result, facts in ranked]
-    frame = ordered(pl.DataFrame(rows, {name: RANKING[name] for name in rows[0]}), folds, spec.seed)
-    notes, evaluation = _notes(spec, outcome, frame), None
+    proportions = outcome.samples.count if scorer_of(spec, spec.estimators[0]).proportion else None
+    frame = ordered(pl.DataFrame(rows, {name: RANKING[name] for name in rows[0]}), folds, spec.seed, proportions)
+    notes, evaluation, agrees = _notes(spec, outcome, frame), None, list[str]()
     if spec.truth:
         try:
-            evaluation = evaluate(scores, read_table(spec.truth))
+            evaluation, agrees, warnings = agreement(spec, _with_missing(spec, scores))
+            notes += warnings
         except EMMSError as cause:  # the models that it knows may be those that failed
             notes.append(f"the ranking could not be compared with truth '{spec.truth}': {cause}")
-    record = {**_record(spec, outcome), "warnings": notes, "failed": failed}
+    record = {**_record(spec, outcome), "warnings": notes, "failed": failed, "agreement": agrees}
     return Ranking(
         frame,
         scores,
         failed=failed,
         warnings=notes,
         evaluation=evaluation,
+        agreement=agrees,
         run=record,
         throughput=downstream(spec.task).throughput,
     )
+
+
+def _with_missing(spec: Spec, scores: pl.DataFrame) -> pl.DataFrame:
+    """Return scores with a row for every candidate and estimator, null where there is no score."""
+    pairs = [(spec.dataset.name, model.id, e.id) for model in spec.models for e in spec.estimators]
+    every = pl.DataFrame(pairs, ["dataset", "model", "estimator"], orient="row")
+    return every.join(scores, ["dataset", "model", "estimator"], how="left")
 
 
 def _score_row(spec: Spec, outcome: Outcome, result: Scored, facts: Facts) -> dict[str, Any]:
