@@ -1,4 +1,4 @@
-"""Errors that a user can mend: each names the thing, the cause and the remedy."""
+"""Errors that a user can fix: each names the thing, the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ModelError(EMMSError):
 
 
 class UnavailableError(EMMSError):
-    """Something on the network cannot be had now, and may be had later."""
+    """Something on the network is not available now; it may be later."""
 
 
 class UnreachableError(UnavailableError):
-    """There is no way to it at all: no network, or offline mode. Trying again at once would end the same."""
+    """There is no network, or downloads are switched off: trying again at once would fail again."""
 
 
 class LabelEncoderError(EMMSError):
@@ -50,3 +50,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x' or 'y'?` for the nearest of the known names, or nothing if none is near."""
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+def shortened(cause: BaseException) -> str:
+    """Return the first two lines of an error's message, cut between words if they are long."""
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    text = " ".join(lines[:2]) or type(cause).__name__
+    return text if len(text) <= 300 else text[:300].rpartition(" ")[0].rstrip(",") + " …"

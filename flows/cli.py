@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from contextvars import copy_context
@@ -30,8 +31,8 @@ BAD_INPUT = 2
 SOME_FAILED = 1
 """Exit code when there is a ranking, but a candidate is missing from it."""
 
-MEASURED = 200
-"""Models that `emms models` lists with their sizes: each has to be built, without weights, in a tenth of a second."""
+MEASURING_S = 30.0
+"""How long `emms models` measures networks whose sizes are not known yet; those measured are remembered."""
 
 app = typer.Typer(
     name="emms",
@@ -151,10 +152,11 @@ def evaluate(
 def models(
     pattern: Annotated[str, typer.Argument(help="Names to list, such as 'resnet*' or 'timm:vit_*'.")] = "*",
 ) -> None:
-    """List the networks that can be ranked, with feature dimension and parameters; no weights are downloaded."""
+    """List the networks that can be ranked, with their sizes; no weights are downloaded."""
     from rich.progress import track
 
     from emms.models import SOURCES, candidate
+    from emms.models.base import Size
     from emms.spec import ModelSpec
 
     source, colon, name = pattern.rpartition(":")
@@ -162,19 +164,23 @@ def models(
     found = [(s, n) for s, family in SOURCES if not colon or s == source for n in family.names(name)]
     if not found:
         raise EMMSError(f"no model matches '{pattern}'; patterns are as in a shell: '*resnet*'")
-    if len(found) > MEASURED:
-        for s, n in found:
-            out.print(f"{s}:{n}", highlight=False)
-        err.print(f"{len(found):,} names; a pattern that {MEASURED} or fewer match shows their sizes", highlight=False)
-        return
-    table = Table(header_style="bold")
-    table.add_column("model", overflow="fold")
-    table.add_column("features", justify="right")
-    table.add_column("M params", justify="right")
+    width = max(len(f"{s}:{n}") for s, n in found)
+    # Plain lines: rich would take seconds for a table of thousands, and fold names that a pipe is to search.
+    lines = [f"{'model':<{width}}  features  M params  G mult-adds"]
+    deadline, unmeasured = time.monotonic() + MEASURING_S, 0
     for s, n in track(found, description="measuring", console=err, transient=True):
-        features, parameters = candidate(ModelSpec(source=s, name=n)).size()
-        table.add_row(f"{s}:{n}", f"{features:,}", f"{parameters / 1e6:.1f}")
-    out.print(table)
+        model = f"{s}:{n}"
+        if time.monotonic() > deadline:
+            unmeasured += 1
+            lines.append(model)
+            continue
+        size = Size(*candidate(ModelSpec(source=s, name=n)).size())
+        work = "" if size.multiply_adds is None else f"{size.multiply_adds / 1e9:.2f}"
+        lines.append(f"{model:<{width}}  {size.features:>8,}  {size.parameters / 1e6:>8.1f}  {work:>11}".rstrip())
+    out.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    err.print(f"{len(found):,} names", highlight=False)
+    if unmeasured:
+        err.print(f"{unmeasured:,} were not measured yet; run it again to measure more", highlight=False)
 
 
 @app.command()

@@ -29,7 +29,7 @@ def test_out_of_reach_it_is_asked_once(monkeypatch):
     for _ in range(3):
         assert "http://127.0.0.1:9 cannot be reached" in str(hub.unreachable())
     assert asked == ["http://127.0.0.1:9"]
-    monkeypatch.setattr(hub, "BELIEVED_S", -1.0)
+    monkeypatch.setattr(hub, "REMEMBERED_S", -1.0)
     assert hub.unreachable()
     assert len(asked) == 2
 

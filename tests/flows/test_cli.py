@@ -195,7 +195,7 @@ def test_a_model_whose_weights_cannot_be_had_is_named_and_the_exit_code_says_so(
     code, out, err = emms("rank", spec(f"[{UNTRAINED}, timm:resnet10t.c3_in1k]"))
     assert code == SOME_FAILED
     assert "resnet10t (untrained, seed 0)" in out
-    assert "not ranked: weights of model 'timm:resnet10t.c3_in1k' cannot be had" in err
+    assert "not ranked: weights of model 'timm:resnet10t.c3_in1k' are not available" in err
 
 
 def test_models_and_estimators_are_listed(emms):

@@ -33,7 +33,7 @@ def test_rank_lists_a_candidate_that_fails_and_ranks_the_rest(spec):
     hub = "timm:resnet10t.c3_in1k"  # a right name, and no network to have its weights from
     ranking = emms.rank(spec.model_dump(mode="json") | {"models": [hub, good]})
     assert ranking.frame["model"].to_list() == [spec.models[0].id]
-    assert "cannot be had" in ranking.failed[hub]
+    assert "are not available" in ranking.failed[hub]
     assert "not ranked" in repr(ranking)
 
 
