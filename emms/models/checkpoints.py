@@ -27,7 +27,7 @@ _CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", 
 _WRAPPED = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")
 """What torch.compile, FSDP and activation checkpointing put into names, anywhere."""
 _DEPTH = 8  # of nested dictionaries
-_HELD = 64  # files; only their mappings are kept, so memory is the page cache's
+_HELD = 64  # files; they are mapped, so that their memory is the page cache's
 
 _allowing = threading.Lock()
 _held: dict[tuple[str, tuple[int, ...]], Tensors] = {}
@@ -43,7 +43,9 @@ def read_weights(path: Path) -> Tensors:
 
 
 def hold(path: Path, tensors: Tensors) -> None:
-    """Keep what was read for the next `read_weights` of the same unchanged file in this process."""
+    """Keep what was read for the next `read_weights` of the same unchanged file, if that takes no memory."""
+    if not _is_mapped(path):
+        return
     while len(_held) >= _HELD:
         _held.pop(next(iter(_held)))
     _held[_state(path)] = tensors
@@ -174,9 +176,17 @@ def _load_archive(path: Path) -> Any:
     with _allowing, path.open("rb") as file:  # the names are a setting of the whole process
         names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
         file.seek(0)
-        misnamed = path.suffix == ".safetensors"  # torch goes by the name of a path, and maps no open file
+        mapped = _is_mapped(path)
         with torch.serialization.safe_globals([(_Placeholder, name) for name in names]):
-            return torch.load(file if misnamed else path, map_location="cpu", weights_only=True, mmap=not misnamed)
+            return torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+def _is_mapped(path: Path) -> bool:
+    """Return whether a file's tensors stay in the file until they are used."""
+    with path.open("rb") as file:
+        head = file.read(2)
+    # torch reads a path by its name, and maps nothing but paths; nor does it map what it wrote before version 1.6.
+    return not head.startswith(b"\x80") and not (head == b"PK" and path.suffix == ".safetensors")
 
 
 def _flat(content: Any, prefix: str, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
@@ -223,10 +233,12 @@ def _usual_place(tensors: Tensors) -> str:
 
 
 def _container(tensors: Tensors) -> str:
-    if any("/" not in name for name in tensors):
-        return ""
-    present = {name.partition("/")[0]: None for name in tensors}
-    return next((c for c in _CONTAINERS if c in present), next(iter(present))) + "/"
+    """Return the prefix of the dictionary that usually holds weights; empty if the file is a state dict itself."""
+    present = {name.partition("/")[0]: None for name in tensors if "/" in name}
+    usual = next((container for container in _CONTAINERS if container in present), None)
+    if usual is None and all("/" in name for name in tensors):
+        usual = next(iter(present))
+    return "" if usual is None else f"{usual}/"
 
 
 def _same(tensors: Tensors, one: str, other: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,16 +27,19 @@ _IDENTITY = {
     "isa",  # RISC-V
 }
 
+_one_at_a_time = threading.Lock()
+
 
 def digest(architecture: str, seed: int) -> str:
     """Return the digest of the weights drawn for an architecture: remembered, or of a network built for it."""
     key = _key(architecture, seed)
-    known = user_cache.read("random weights", key)
-    if not isinstance(known, str):
-        from emms.models import timm_build
+    with _one_at_a_time:  # so that threads that ask for several layers of a network draw it once
+        known = user_cache.read("random weights", key)
+        if not isinstance(known, str):
+            from emms.models import timm_build
 
-        known = timm_build.digest(timm_build.draw(architecture, seed))
-        user_cache.write("random weights", key, known)
+            known = timm_build.digest(timm_build.draw(architecture, seed))
+            user_cache.write("random weights", key, known)
     return known
 
 
@@ -56,7 +60,7 @@ def draw(architecture: str, seed: int, promised: str | None, shown_as: str) -> t
     user_cache.write("random weights", key, drawn)
     if promised not in (None, drawn):
         raise ModelError(
-            f"model '{shown_as}' has got other random weights than its features are stored under: torch, timm or the "
+            f"model '{shown_as}' has other random weights than its features are stored under: torch, timm or the "
             f"kind of processor differ from those of the process that planned the run; run it again, and on a "
             f"cluster run it on machines of one kind"
         )

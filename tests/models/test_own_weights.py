@@ -21,7 +21,7 @@ import torch
 
 from emms import user_cache
 from emms.errors import ModelError
-from emms.models import candidate, checkpoints, timm_build
+from emms.models import architectures, candidate, checkpoints, timm_build
 from emms.models.base import View
 from emms.spec import ModelSpec
 from emms.store import Store
@@ -267,6 +267,14 @@ def counted(monkeypatch) -> Counter[str]:
     return counts
 
 
+def test_what_takes_memory_is_not_held(trained, tmp_path):
+    torch.save(trained.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    torch.save(trained.state_dict(), tmp_path / "new.pth")
+    for name in ("old.pth", "new.pth"):
+        candidate(spec(tmp_path / name)).check()
+    assert [path for path, _ in checkpoints._held] == [str(tmp_path / "new.pth")]
+
+
 @pytest.mark.parametrize("kind", ["safetensors", "pth"])
 def test_a_checkpoint_at_several_layers_is_read_once_and_built_once_and_then_never(kind, trained, tmp_path, counted):
     path = tmp_path / f"mine.{kind}"
@@ -344,7 +352,10 @@ print([name for name in ("timm", "torch", "safetensors") if name in sys.modules]
 def test_checking_what_was_checked_before_imports_neither_timm_nor_torch(trained, tmp_path):
     torch.save(trained.state_dict(), tmp_path / "mine.pth")
     store = str(tmp_path / "store")
-    candidate(spec(tmp_path / "mine.pth"), Store(store)).check()
+    architectures._names.cache_clear()  # so that this process writes, as a first one would, what the next is to find
+    architectures._measured.cache_clear()
+    for layer in (None, "layer2"):
+        candidate(spec(tmp_path / "mine.pth", layer=layer), Store(store)).check()
     command = [sys.executable, "-c", WARM, str(tmp_path / "mine.pth"), store]
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -356,3 +367,11 @@ def test_a_checkpoint_that_was_moved_is_still_known(trained, tmp_path, counted):
     shutil.copy(tmp_path / "mine.pth", tmp_path / "copy.bin")
     candidate(spec(tmp_path / "copy.bin")).check()
     assert counted["read"] == 1
+
+
+def test_published_weights_are_taken_out_of_their_dictionary(trained, tmp_path):
+    names = set(trained.state_dict())
+    torch.save({"state_dict": trained.state_dict(), "loss": torch.tensor(0.1)}, tmp_path / "published.bin")
+    assert set(checkpoints.published(checkpoints.read_weights(tmp_path / "published.bin"))) == names
+    safetensors.torch.save_file(trained.state_dict(), tmp_path / "model.safetensors")
+    assert set(checkpoints.published(checkpoints.read_weights(tmp_path / "model.safetensors"))) == names

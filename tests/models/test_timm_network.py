@@ -130,6 +130,19 @@ def test_weights_that_need_the_hub_are_unavailable_without_it():
         model.network(lambda paths: paths)
 
 
+def test_published_weights_that_are_damaged_or_of_another_network(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    network = candidate(spec("resnet10t", pretrained=True))
+    monkeypatch.setattr(type(network), "_weights", lambda self: path)  # as if the hub had this
+    safetensors.torch.save_file(timm.create_model("mobilenetv3_small_050").state_dict(), path)
+    with pytest.raises(ModelError, match=r"do not fit model 'timm:resnet10t': .*; download them again, or install"):
+        network.load(CPU)
+    published = timm.create_model("resnet10t").state_dict()
+    safetensors.torch.save_file(published | {"bn1.bias": torch.full_like(published["bn1.bias"], np.nan)}, path)
+    with pytest.raises(ModelError, match=r"holds nan or infinity in 1 tensor \(first: values 64 of 'bn1.bias'\)"):
+        network.load(CPU)
+
+
 def test_an_unknown_source_is_named():
     with pytest.raises(ModelError, match=r"source of networks 'tim' is unknown; did you mean 'timm'\?"):
         candidate(ModelSpec(source="tim", name="resnet18"))
