@@ -31,11 +31,11 @@ class ModelError(EMMSError):
 
 
 class UnavailableError(EMMSError):
-    """Something on the network is not available now, and may be later."""
+    """Something on the network is not available now; it may be later."""
 
 
 class UnreachableError(UnavailableError):
-    """There is no connection at all: no network, or offline mode. Retrying at once would not help."""
+    """There is no network, or downloads are switched off: trying again at once would fail again."""
 
 
 class LabelEncoderError(EMMSError):
@@ -70,3 +70,10 @@ def printable(text: object, limit: int | None = 200) -> str:
     if limit is not None and len(text) > limit:
         text = f"{text[: limit * 2 // 3]} … {text[-limit // 3 :]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(cause: BaseException) -> str:
+    """Return the first two lines of an error's message, cut between words if they are long."""
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    text = " ".join(lines[:2]) or type(cause).__name__
+    return text if len(text) <= 300 else text[:300].rpartition(" ")[0].rstrip(",") + " …"

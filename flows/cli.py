@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 # Before anything imports Prefect, which reads its settings once. What the user has set stays.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -16,11 +16,12 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from emms.errors import EMMSError
 from flows.streams import Stream
+
+if TYPE_CHECKING:
+    from emms.spec import Spec
 
 BAD_INPUT = 2
 """Exit code when nothing was ranked because of what was asked for."""
@@ -28,9 +29,6 @@ UNFORESEEN = 70
 """Exit code for an error that is a fault of the program: EX_SOFTWARE of sysexits.h."""
 NOT_PRINTED = 74
 """Exit code when the work was done but its output could not be printed: EX_IOERR of sysexits.h."""
-
-MEASURED = 200
-"""Models that `emms models` lists with their sizes: each has to be built, without weights, in a tenth of a second."""
 
 app = typer.Typer(
     name="emms",
@@ -155,60 +153,44 @@ def evaluate(
 def models(
     pattern: Annotated[str, typer.Argument(help="Names to list, such as 'resnet*' or 'timm:vit_*'.")] = "*",
 ) -> None:
-    """List the networks that can be ranked, with feature dimension and parameters; no weights are downloaded."""
+    """List the networks that can be ranked, with their sizes; no weights are downloaded."""
     from rich.progress import track
 
-    from emms.models import SOURCES, candidate
-    from emms.spec import ModelSpec
+    from emms.results.listings import find_models, model_lines
 
-    source, colon, name = pattern.rpartition(":")
-    name = name if set("*?[") & set(name) else f"*{name}*"
-    found = [(s, n) for s, family in SOURCES if not colon or s == source for n in family.names(name)]
-    if not found:
-        raise EMMSError(f"no model matches '{pattern}'; patterns are as in a shell: '*resnet*'")
-    if len(found) > MEASURED:
-        for s, n in found:
-            out.print(f"{s}:{n}", highlight=False)
-        err.print(f"{len(found):,} names; a pattern that {MEASURED} or fewer match shows their sizes", highlight=False)
-        return
-    table = Table(header_style="bold")
-    table.add_column("model", overflow="fold")
-    table.add_column("features", justify="right")
-    table.add_column("M params", justify="right")
-    for s, n in track(found, description="measuring", console=err, transient=True):
-        features, parameters = candidate(ModelSpec(source=s, name=n)).size()
-        table.add_row(f"{s}:{n}", f"{features:,}", f"{parameters / 1e6:.1f}")
-    out.print(table)
+    found, broken = find_models(pattern)
+    lines = model_lines(found, lambda all_: track(all_, description="measuring", console=err, transient=True))
+    out.print(lines, soft_wrap=True, highlight=False, markup=False)
+    err.print(f"{len(found):,} names", highlight=False)
+    for reason in broken:
+        err.print(f"warning: {reason}", style="yellow", markup=False, highlight=False)
 
 
 @app.command()
 def estimators() -> None:
     """List the transferability estimators: what they need, what they read, what they cost, and their papers."""
     from emms.estimators import ESTIMATORS
+    from emms.results.listings import estimator_table
 
-    table = Table(header_style="bold", show_lines=True)
-    table.add_column("name", no_wrap=True)
-    table.add_column("measures, needs and reads, cost, paper", overflow="fold")
-    for name, estimator in ESTIMATORS:
-        what = f"{estimator.summary}\nneeds {estimator.needs}, reads {estimator.reads}; cost: {estimator.cost}"
-        table.add_row(name, Text(f"{what}\n{estimator.paper}"))
-    out.print(table)
+    out.print(estimator_table())
     out.print(
         "Cost is work beside one forward pass over the samples: N samples, D1 features, C classes, "
         "K label embeddings of D2 dimensions.",
         highlight=False,
     )
+    for reason in ESTIMATORS.broken():
+        err.print(f"warning: {reason}", style="yellow", markup=False, highlight=False)
 
 
-def _show_plan(spec: Any) -> None:
+def _show_plan(spec: Spec) -> None:
+    from emms.results.plan_table import plan_table
     from emms.run.dry_run import dry_run
+    from emms.run.estimate import estimate
 
-    table = Table(header_style="bold")
-    for heading in ("stage", "of", "state"):
-        table.add_column(heading, overflow="fold")
-    for step in dry_run(spec).steps:
-        table.add_row(step.stage, Text(step.of), Text(step.state))
-    out.print(table)
+    done = dry_run(spec)
+    out.print(plan_table((step.stage, step.of, step.state) for step in done.steps))
+    if done.to_extract:
+        out.print(estimate(done.workspace, done.to_extract), highlight=False, soft_wrap=True)
 
 
 def main() -> None:

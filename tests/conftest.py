@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +18,10 @@ from PIL import Image
 
 # No test may wait for a network that is not there.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# Nor may one depend on what the user's cache holds, or leave anything there. Processes that tests start inherit this.
+os.environ["EMMS_CACHE"] = tempfile.mkdtemp(prefix="emms-cache-")
+atexit.register(shutil.rmtree, os.environ["EMMS_CACHE"], ignore_errors=True)
 
 # Timings on a shared machine say nothing about correctness.
 settings.register_profile("emms", deadline=None)

@@ -1,115 +1,97 @@
-"""What timm knows of an architecture, remembered in the store.
+"""Facts about timm's architectures that are known without importing timm, which takes eight seconds.
 
-To look it up, timm has to be imported and a network built: ten seconds, more than all else that a run takes when it
-finds its artifacts in the store.
+Those of one version of timm ship with this package. If another version is installed, an architecture is measured when
+it is first asked for, and the facts are kept in the user's cache.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-from dataclasses import asdict, dataclass
+import fnmatch
+from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any
 
+from emms import user_cache
 from emms.errors import ModelError, did_you_mean
-from emms.store import Key, Meta, Store
-
-# Random weights come from torch's global generator, which is set and set back while a network is built.
-BUILDING = threading.Lock()
+from emms.models import timm_facts
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A name of timm, with or without a tag, and what can be said of it without its weights. JSON both ways."""
+    """What is known of a name of timm, with or without a tag, without its weights."""
 
     preprocessing: dict[str, Any]
-    """timm's data configuration: size, interpolation, crop, mean and deviation."""
+    """timm's data configuration: size, interpolation, crop, mean and standard deviation."""
     published: dict[str, str]
-    """Where its weights are: of `hf_hub_id`, `hf_hub_filename` and `url` those there are."""
+    """Where its weights are: `hf_hub_id`, `hf_hub_filename` and `url`, as far as it has them."""
     classes: int
+    """Classes of the published classifier."""
     classifier: list[str]
-    """Names of the modules that make the classes of the features."""
+    """Names of the modules that map features to classes."""
     modules: list[str]
     class_token: bool
     features: int
     """Dimension before the head."""
     parameters: int
+    multiply_adds: int | None
+    """Of the layers before the head, per image of the size in `preprocessing`; None if torch cannot count them."""
 
 
-class ArchitectureMeta(Meta):
-    known: dict[str, Any]
+def names(pattern: str) -> list[str]:
+    """Return the names of timm that match a shell pattern: architectures alone, and with each tag of their weights."""
+    return fnmatch.filter(_names(), pattern)
 
 
-class ArchitectureKey(Key):
-    kind: ClassVar[str] = "architectures"
-    version: ClassVar[int] = 2
-    meta: ClassVar[type[Meta]] = ArchitectureMeta
-    timm: str
-    name: str
+def look_up(name: str, shown_as: str) -> Architecture:
+    """Return what is known of a name of timm.
 
+    shown_as: what the model is called in messages.
 
-def look_up(name: str, shown_as: str, store: Store | None) -> Architecture:
-    """Return what is known of `name`, from the store if it is there.
-
-    Raises ModelError, in which the model is `shown_as`, when timm has no such name; nearest ones are offered.
+    Raises ModelError if timm has no such name; the message offers the nearest ones.
     """
-    key = ArchitectureKey(timm=version("timm"), name=name)
-    found = store.find(key) if store else None
-    if found is not None:
-        return Architecture(**found.meta.known)
-    _check_name(name, shown_as)
-    known = _read_off(name)
-    if store:
-        with store.create(key) as draft:
-            draft.meta = ArchitectureMeta(known=asdict(known))
-    return known
+    known = _names()
+    if name not in known:
+        raise ModelError(f"model '{shown_as}' is unknown{_unknown(name, known)}")
+    shipped = timm_facts.shipped()
+    return Architecture(**shipped.of(name)) if shipped else _measured(name)
 
 
-def skeleton(name: str) -> Any:
-    """Return a network of this architecture without storage for its weights."""
-    import timm
-    import torch
+@cache
+def _names() -> dict[str, None]:
+    """Return all names of the installed timm, sorted, as keys."""
+    shipped = timm_facts.shipped()
+    if shipped:
+        return dict.fromkeys(shipped.names())
+    known = user_cache.read("architectures", _key("*"))
+    if known is None:
+        from emms.models.timm_measure import list_names
 
-    logging.getLogger("timm").setLevel(logging.ERROR)
-    with BUILDING, torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return timm.create_model(name.partition(".")[0], pretrained=False)
+        known = list_names()
+        user_cache.write("architectures", _key("*"), known)
+    return dict.fromkeys(known)
 
 
-def _check_name(name: str, shown_as: str) -> None:
-    import timm
+@cache
+def _measured(name: str) -> Architecture:
+    facts = user_cache.read("architectures", _key(name))
+    if facts is None:
+        from emms.models.timm_measure import network_facts, weights_facts
 
+        facts = weights_facts(name)
+        facts |= network_facts(name, facts["preprocessing"]["input_size"])
+        user_cache.write("architectures", _key(name), facts)
+    return Architecture(**facts)
+
+
+def _key(name: str) -> dict[str, Any]:
+    return {"name": name, "timm": version("timm"), "version": timm_facts.VERSION}
+
+
+def _unknown(name: str, known: dict[str, None]) -> str:
     architecture, _, tag = name.partition(".")
-    if not timm.is_model(architecture):
-        near = did_you_mean(name, [*timm.list_models(), *timm.list_pretrained()])
-        raise ModelError(f"model '{shown_as}' is unknown{near} (all names: emms models)")
-    tags = timm.list_pretrained(f"{architecture}.*")
-    if tag and name not in tags:
-        raise ModelError(
-            f"model '{shown_as}' is unknown: {architecture} has no weights tagged '{tag}'{did_you_mean(name, tags)} "
-            f"(it has: {', '.join(tags) or 'none'})"
-        )
-
-
-def _read_off(name: str) -> Architecture:
-    import timm
-
-    from emms.models.pooling import Layout
-
-    cfg = timm.get_pretrained_cfg(name)
-    config = cfg.to_dict() if cfg else {}
-    network = skeleton(name)
-    classifier = config.get("classifier") or []
-    return Architecture(
-        preprocessing={
-            setting: list(value) if isinstance(value, tuple) else value
-            for setting, value in timm.data.resolve_data_config({}, pretrained_cfg=config).items()
-        },
-        published={part: config[part] for part in ("hf_hub_id", "hf_hub_filename", "url") if config.get(part)},
-        classes=config.get("num_classes", 1000),
-        classifier=[classifier] if isinstance(classifier, str) else list(classifier),
-        modules=[module for module, _ in network.named_modules() if module],
-        class_token=Layout.of(network).class_token,
-        features=int(getattr(network, "head_hidden_size", None) or network.num_features),
-        parameters=sum(p.numel() for p in network.parameters()),
-    )
+    if architecture not in known:
+        return f"{did_you_mean(name, known)} (all names: emms models)"
+    tags = [other for other in known if other.startswith(f"{architecture}.")]
+    has = ", ".join(tags) or "none"
+    return f": {architecture} has no weights tagged '{tag}'{did_you_mean(name, tags)} (it has: {has})"

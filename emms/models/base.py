@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,16 @@ class View:
     pool: str
 
 
+class Size(NamedTuple):
+    """How large a network is."""
+
+    features: int
+    """Dimension before the head."""
+    parameters: int
+    multiply_adds: int | None = None
+    """For the features of one sample of the default size; None if unknown."""
+
+
 class Candidate(ABC):
     """One network at one layer, as a spec names it. Making one is cheap and reads no weights."""
 
@@ -37,7 +47,10 @@ class Candidate(ABC):
     def __init__(self, spec: ModelSpec, store: Store | None = None) -> None:
         self.spec = spec
         self.store = store
-        """Where to remember what is slow to find out about the network; it works without."""
+        """Where to remember the digests of weights; it works without."""
+        self.promised: Mapping[str, Any] | None = None
+        """What `network` returned when the features were addressed, perhaps in another process. If it is set, `load`
+        raises ModelError when the weights are not those."""
         self.view = View(spec.layer, spec.pool)
 
     @classmethod
@@ -50,15 +63,15 @@ class Candidate(ABC):
         """Raise ModelError if the name, the layer, the pooling or the checkpoint cannot be. Downloads nothing."""
 
     @abstractmethod
-    def size(self) -> tuple[int, int]:
-        """Return (features before the head, parameters), without weights."""
+    def size(self) -> Size | tuple[int, int]:
+        """Return features before the head, parameters and, if known, multiply-adds. Reads no weights."""
 
     @abstractmethod
     def network(self, digests: Digests) -> dict[str, Any]:
         """Return, as JSON, which network this is: its architecture, the digest of its weights, a version number.
 
         Candidates that return the same share a forward pass. May download weights; `digests` gives the SHA-256 of
-        local files. Raises ModelError when the weights cannot be had.
+        local files. Raises UnavailableError if weights cannot be downloaded.
         """
 
     @abstractmethod

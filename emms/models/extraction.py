@@ -23,6 +23,7 @@ from emms.models.features import SHARD_ROWS
 from emms.models.loading import Batch, Record, batches, find_unreadable
 from emms.models.network import Network, OutOfMemoryError
 from emms.models.passes import Member
+from emms.models.precision import full_precision
 from emms.models.shards import Shard
 from emms.progress import listener
 from emms.store import Store
@@ -67,6 +68,10 @@ class Extraction:
             listener.get().warn(
                 "dtype bfloat16 is slower than float32 on a CPU, unless it has instructions for it (AMX, AVX-512 BF16)"
             )
+        with full_precision():
+            self._all(members)
+
+    def _all(self, members: Sequence[Member]) -> None:
         self._pass(members)
         postponed = [member for member in members if member.postponed]
         for network in dict.fromkeys(member.network for member in postponed):
@@ -86,7 +91,7 @@ class Extraction:
             for member in (shard.member for shard in shards):
                 if member.network not in networks:
                     size = self.batch_size or default_batch_size(self.device)
-                    networks[member.network] = Network(member.candidate, member.key.dtype, self.device, size)
+                    networks[member.network] = Network(member.candidate, member.key, self.device, size)
             if shards:
                 self._compute(shards, networks, index * self.shard_rows)
 

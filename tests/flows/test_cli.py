@@ -197,15 +197,18 @@ def test_a_model_whose_weights_cannot_be_had_is_named_and_the_exit_code_says_so(
     code, out, err = emms("rank", spec(f"[{UNTRAINED}, timm:resnet10t.c3_in1k]"))
     assert code == SOME_FAILED
     assert "resnet10t (untrained, seed 0)" in out
-    assert "not ranked: weights of model 'timm:resnet10t.c3_in1k' cannot be had" in err
+    assert "not ranked: weights of model 'timm:resnet10t.c3_in1k' are not available" in err
 
 
 def test_models_and_estimators_are_listed(emms):
     code, out, _ = emms("models", "*lite0*")
+    rows = [line.split() for line in out.splitlines()]
     assert code == 0
-    assert "packaged:efficientnet-lite0" in out
-    assert "1,280" in out
-    assert "timm:tf_efficientnet_lite0.in1k" in out
+    assert rows[0] == ["model", "features", "M", "params", "G", "mult-adds"]
+    assert ["packaged:efficientnet-lite0", "1,280", "4.7", "0.38"] in rows
+    assert ["timm:tf_efficientnet_lite0.in1k", "1,280", "4.7", "0.38"] in rows
+    code, out, err = emms("models")
+    assert (code, len(out.splitlines()) > 3000, "names" in err) == (0, True, True)
     code, out, _ = emms("estimators")
     assert (code, "emms" in out, "logme" in out, "2308.06262" in out) == (0, True, True, True)
     assert emms("--version")[1].startswith("emms ")

@@ -11,8 +11,8 @@ from sklearn.datasets import load_sample_image
 from emms.downstream.image_classification import ImageSample
 from emms.errors import ModelError
 from emms.models import candidate
+from emms.models.checkpoints import read_weights
 from emms.models.packaged import PACKAGES
-from emms.models.timm_network import read_state_dict
 from emms.spec import ModelSpec
 
 PALACE = 698  # in ImageNet
@@ -25,7 +25,7 @@ def test_the_network_recognises_what_is_on_a_photograph(name):
     photograph = Image.fromarray(load_sample_image("china.jpg"))
     forward = network.load(torch.device("cpu"))
     classifier = torch.nn.Linear(1280, 1000)
-    weights = list(read_state_dict(network._weights()).values())
+    weights = list(read_weights(network._weights()).values())
     classifier.load_state_dict({"weight": weights[-2], "bias": weights[-1]})
     with torch.inference_mode():
         features = forward(network.prepare(ImageSample("china", photograph))[None], [network.view])[0]

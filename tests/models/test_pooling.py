@@ -33,7 +33,7 @@ def test_each_layout_gives_one_vector_a_sample(shape, layout, how, expected):
 @pytest.mark.parametrize(
     ("output", "how", "complaint"),
     [
-        ((torch.rand(2, 5),), "auto", "puts out a tuple, not one tensor"),
+        ((torch.rand(2, 5),), "auto", "outputs a tuple, not one tensor"),
         (torch.rand(2, 5, 3, 4), "token", "no class token"),
         (torch.rand(2, 5, 3, 4, 6), "auto", "tensor of 5 dimensions"),
     ],

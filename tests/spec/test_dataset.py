@@ -150,5 +150,5 @@ def test_errors_have_the_location_that_they_would_have_in_a_union():
 
     assert get_args(AnyDataset)
     with pytest.raises(ValidationError) as refused:
-        Holder.model_validate({"dataset": {"format": "parquet", "path": "", "class_names": [1]}})
-    assert {error["loc"] for error in refused.value.errors()} == {("dataset", "path"), ("dataset", "class_names", 0)}
+        Holder.model_validate({"dataset": {"format": "parquet", "path": "", "image_column": [1]}})
+    assert {error["loc"] for error in refused.value.errors()} == {("dataset", "path"), ("dataset", "image_column")}

@@ -1,0 +1,259 @@
+"""Files of weights: read as tensors alone, whatever they are named, and searched for the network in them. Needs torch.
+
+A file is known by its content: safetensors, or what `torch.save` wrote. Nothing in it is executed. Tensors in nested
+dictionaries get names such as `state_dict/model.conv1.weight`, with a slash where a dictionary ends.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sized
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from emms.errors import ModelError, shortened
+
+Tensors = dict[str, torch.Tensor]
+
+_CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
+"""Where training frameworks keep weights, averaged ones first, as timm does."""
+_WRAPPED = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")
+"""What torch.compile, FSDP and activation checkpointing put into names, anywhere."""
+_DEPTH = 8  # of nested dictionaries
+_HELD = 64  # files; they are mapped, so that their memory is the page cache's
+
+_allowing = threading.Lock()
+_held: dict[tuple[str, tuple[int, ...]], Tensors] = {}
+
+
+def read_weights(path: Path) -> Tensors:
+    """Return the tensors of a file by name, in its order.
+
+    Raises ModelError if it cannot be read, is no checkpoint, or holds no tensors.
+    """
+    tensors = _held.pop(_state(path), None)
+    return _read(path) if tensors is None else tensors
+
+
+def hold(path: Path, tensors: Tensors) -> None:
+    """Keep what was read for the next `read_weights` of the same unchanged file, if that takes no memory."""
+    if not _is_mapped(path):
+        return
+    while len(_held) >= _HELD:
+        _held.pop(next(iter(_held)))
+    _held[_state(path)] = tensors
+
+
+def find_network(tensors: Tensors, expected: Collection[str], what: str) -> str:
+    """Return the prefix of the names under which a network's tensors are; it may be empty.
+
+    expected: the network's own names.
+    what: the file, in messages.
+
+    Of a network and its moving average, the average is taken. Raises ModelError if the file holds several networks
+    otherwise.
+    """
+    counts = Counter(prefix for name in tensors for prefix, rest in _splits(name) if rest in expected)
+    most = max(counts.values(), default=0)
+    if 2 * most < len(expected):  # it may be in the format of another library, which timm may convert
+        return _usual_place(tensors)
+    found = [prefix for prefix, count in counts.items() if count >= 0.9 * most]
+    if len(found) > 1:
+        found = [prefix for prefix in found if "ema" in re.split(r"[._/]", prefix)] or found
+    if any(not _same(tensors, found[0], other) for other in found[1:]):
+        raise ModelError(
+            f"{what} holds {len(found)} networks, under {' and '.join(repr(prefix) for prefix in found)}; "
+            f"save the state dict of one of them"
+        )
+    return found[0]
+
+
+def under(tensors: Tensors, prefix: str) -> Tensors:
+    """Return the tensors whose names have the prefix, without it."""
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def published(tensors: Tensors) -> Tensors:
+    """Return the tensors of a published file, whose names are right but may be in a dictionary of their own."""
+    return under(tensors, _container(tensors))
+
+
+def check_values(tensors: Tensors, expected: Mapping[str, torch.Tensor], what: str) -> None:
+    """Raise ModelError if a tensor is not dense, is of integers where a network expects floats, or holds nan."""
+    broken: list[str] = []
+    for name, tensor in tensors.items():
+        dense = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
+        floats = tensor.is_floating_point()
+        if not dense or (not floats and name in expected and expected[name].is_floating_point()):
+            kind = str(tensor.dtype).removeprefix("torch.") if dense else "sparse, quantized or no"
+            raise ModelError(f"{what} has {kind} values in '{name}'; save its state dict as dense floats")
+        if floats:
+            values = tensor if tensor.element_size() > 1 else tensor.float()  # isfinite does not know float8
+            if not values.isfinite().all():
+                broken.append(f"{int((~values.isfinite()).sum())} of '{name}'")
+    if broken:
+        raise ModelError(
+            f"{what} holds nan or infinity in {_count(broken, 'tensor')} (first: values {broken[0]}); "
+            f"use a checkpoint from before the training diverged"
+        )
+
+
+def differences(tensors: Tensors, expected: Mapping[str, torch.Tensor]) -> str:
+    """Say how names and shapes differ from a network's, with the first few tensors of each kind of difference."""
+    shapes = [
+        f"'{name}' of shape {tuple(tensors[name].shape)}, not {tuple(expected[name].shape)}"
+        for name in expected
+        if name in tensors and tensors[name].shape != expected[name].shape
+    ]
+    kinds = {
+        "lacks": [f"'{name}'" for name in expected if name not in tensors],
+        "has other shapes in": shapes,
+        "has in excess": [f"'{name}'" for name in tensors if name not in expected],
+    }
+    return ", ".join(
+        f"{verb} {_count(names, 'tensor')} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        for verb, names in kinds.items()
+        if names
+    )
+
+
+def _read(path: Path) -> Tensors:
+    try:
+        with path.open("rb") as file:
+            head = file.read(32)
+        content = _load(path, head)
+        tensors = {_WRAPPED.sub("", name): tensor for name, tensor in _flat(content, "", 0)}
+    except ModelError:
+        raise
+    except Exception as cause:  # a file can be damaged in as many ways as there are formats
+        raise _unreadable(path, _reason(path, cause)) from cause
+    if not tensors:
+        raise _unreadable(path, "it holds no tensors by name")
+    return tensors
+
+
+def _load(path: Path, head: bytes) -> Any:
+    if not head:
+        raise ModelError(f"checkpoint '{path}' is an empty file; save or copy it again")
+    if head.startswith(b"version https://git-lfs"):
+        raise ModelError(f"checkpoint '{path}' is a Git LFS pointer, not the file itself; fetch it with: git lfs pull")
+    if head[8:9] == b"{":
+        return safetensors.torch.load_file(path)
+    if head.startswith(b"PK"):
+        return _load_archive(path)
+    if head.startswith(b"\x80"):  # before torch 1.6
+        return torch.load(path, map_location="cpu", weights_only=True)
+    raise _unreadable(path, "it is neither a safetensors file nor one that torch.save wrote")
+
+
+class _Placeholder:
+    """Stands for an object that is not a tensor, such as a configuration: it ignores all it is given."""
+
+    def __new__(cls, *_: Any, **__: Any) -> _Placeholder:
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __call__(self, *_: Any, **__: Any) -> _Placeholder:
+        return self
+
+    def __setstate__(self, state: Any) -> None: ...
+
+
+def _load_archive(path: Path) -> Any:
+    """Load what torch.save wrote, with placeholders for the Python objects beside the weights.
+
+    Checkpoints of Lightning and of timm's own training script hold settings, paths and numpy scalars. Every name that
+    torch does not know as safe stands for the placeholder here, so none is imported or called.
+    """
+    with _allowing, path.open("rb") as file:  # the names are a setting of the whole process
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
+        file.seek(0)
+        mapped = _is_mapped(path)
+        with torch.serialization.safe_globals([(_Placeholder, name) for name in names]):
+            return torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+def _is_mapped(path: Path) -> bool:
+    """Return whether a file's tensors stay in the file until they are used."""
+    with path.open("rb") as file:
+        head = file.read(2)
+    # torch reads a path by its name, and maps nothing but paths; nor does it map what it wrote before version 1.6.
+    return not head.startswith(b"\x80") and not (head == b"PK" and path.suffix == ".safetensors")
+
+
+def _flat(content: Any, prefix: str, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(content, dict) and depth < _DEPTH:
+        for key, value in content.items():
+            if isinstance(value, torch.Tensor) and isinstance(key, str):
+                yield prefix + key, value.detach()
+            elif isinstance(value, dict):
+                yield from _flat(value, f"{prefix}{key}/", depth + 1)
+
+
+def _reason(path: Path, cause: Exception) -> str:
+    """Say why a file cannot be read, without torch's advice to unpickle it unsafely."""
+    if not isinstance(cause, pickle.UnpicklingError) and "weights_only" not in str(cause):
+        return shortened(cause)
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except Exception:  # not an archive
+        names = re.findall(r"GLOBAL (\S+)", str(cause))
+    return f"it holds Python objects ({', '.join(names[:3])})" if names else "it is a pickle of more than tensors"
+
+
+def _unreadable(path: Path, reason: str) -> ModelError:
+    return ModelError(
+        f"checkpoint '{path}' cannot be read as weights alone: {reason}; save the state dict with "
+        f"safetensors.torch.save_file(model.state_dict(), 'mine.safetensors')"
+    )
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """Yield each way to split a name into a prefix and the rest."""
+    yield "", name
+    for separator in re.finditer(r"[./]", name):
+        yield name[: separator.end()], name[separator.end() :]
+
+
+def _usual_place(tensors: Tensors) -> str:
+    """Return the prefix that the weights of an unknown format have: their dictionary, and what all names share."""
+    container = _container(tensors)
+    names = [name for name in tensors if name.startswith(container)]
+    if len(names) == 1:
+        return container
+    return max((prefix for prefix, _ in _splits(names[0]) if all(n.startswith(prefix) for n in names)), key=len)
+
+
+def _container(tensors: Tensors) -> str:
+    """Return the prefix of the dictionary that usually holds weights; empty if the file is a state dict itself."""
+    present = {name.partition("/")[0]: None for name in tensors if "/" in name}
+    usual = next((container for container in _CONTAINERS if container in present), None)
+    if usual is None and all("/" in name for name in tensors):
+        usual = next(iter(present))
+    return "" if usual is None else f"{usual}/"
+
+
+def _same(tensors: Tensors, one: str, other: str) -> bool:
+    """Return whether two prefixes name the same tensors, as attributes that stand for one module do."""
+    mine, its = under(tensors, one), under(tensors, other)
+    return mine.keys() == its.keys() and all(mine[name].data_ptr() == its[name].data_ptr() for name in mine)
+
+
+def _state(path: Path) -> tuple[str, tuple[int, ...]]:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return str(path), ()
+    return str(path.absolute()), (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+def _count(things: Sized, noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,70 @@
+"""What `emms models` and `emms estimators` print."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from emms.errors import EMMSError, printable
+from emms.estimators import ESTIMATORS
+from emms.models import SOURCES, candidate
+from emms.models.base import Size
+from emms.spec import ModelSpec
+
+MEASURING_S = 30.0
+"""How long networks are measured whose sizes are not known yet; those measured are remembered."""
+
+
+def find_models(pattern: str) -> tuple[list[ModelSpec], list[str]]:
+    """Return the networks that match a pattern such as `resnet*` or `timm:vit_*`, and which sources cannot be asked.
+
+    Raises EMMSError if none matches.
+    """
+    source, colon, name = pattern.rpartition(":")
+    name = name if set("*?[") & set(name) else f"*{name}*"
+    found, broken = list[ModelSpec](), [str(error) for error in SOURCES.broken()]
+    for known, family in SOURCES:
+        if colon and known != source:
+            continue
+        try:
+            found += [ModelSpec(source=known, name=n) for n in family.names(name)]
+        except Exception as cause:  # a plug-in's code
+            broken.append(f"source of networks '{known}' fails ({printable(cause)}); it is {SOURCES.origin(known)}")
+    if not found:
+        raise EMMSError(f"no model matches '{pattern}'; patterns are as in a shell: '*resnet*'")
+    return found, broken
+
+
+def model_lines(models: Sequence[ModelSpec], watched: Callable[[Iterable[ModelSpec]], Iterable[ModelSpec]]) -> str:
+    """Return a line for each network with its sizes, which are left blank where measuring them would take too long.
+
+    watched: shows progress over what it is given.
+    """
+    width = max(len(model.id) for model in models)
+    # Plain lines: rich would take seconds for a table of thousands, and fold names that a pipe is to search.
+    lines = [f"{'model':<{width}}  features  M params  G mult-adds"]
+    deadline = time.monotonic() + MEASURING_S
+    for model in watched(models):
+        if time.monotonic() > deadline:
+            lines.append(model.id)
+            continue
+        size = Size(*candidate(model).size())
+        work = "" if size.multiply_adds is None else f"{size.multiply_adds / 1e9:.2f}"
+        lines.append(f"{model.id:<{width}}  {size.features:>8,}  {size.parameters / 1e6:>8.1f}  {work:>11}".rstrip())
+    return "\n".join(lines)
+
+
+def estimator_table() -> Table:
+    """Return what each estimator measures, needs, reads and costs, and its paper."""
+    table = Table(header_style="bold", show_lines=True)
+    table.add_column("name", no_wrap=True)
+    table.add_column("measures, needs and reads, cost, paper", overflow="fold")
+    estimator: Any
+    for name, estimator in ESTIMATORS:
+        what = f"{estimator.summary}\nneeds {estimator.needs}, reads {estimator.reads}; cost: {estimator.cost}"
+        table.add_row(name, Text(f"{what}\n{estimator.paper}"))
+    return table

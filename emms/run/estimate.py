@@ -1,0 +1,64 @@
+"""How long the features of a run will take, roughly, before any network runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from emms.models import candidate
+from emms.models.base import Size
+from emms.run.references import Extracted
+from emms.run.stage import Workspace
+
+EFFICIENCY = 0.2
+"""The part of the speed of a matrix product that networks reach: on a CPU 0.1 (depthwise convolutions) to 0.4."""
+_SIZE = 2048
+
+
+def estimate(run: Workspace, missing: Sequence[Extracted]) -> str:
+    """Return in words how long it will take to compute missing features.
+
+    From the multiply-adds of each network per sample and the speed of a matrix product on this machine. Layers of one
+    network share a forward pass.
+    """
+    networks = {
+        str((one.key.network, one.key.preprocessing)) if one.key else one.model.unaliased_id.partition("@")[0]: one
+        for one in missing
+    }
+    sizes = [Size(*candidate(one.model, run.store).size()) for one in networks.values()]
+    work = sum(size.multiply_adds or 0 for size in sizes) * missing[0].samples.count
+    unknown = sum(size.multiply_adds is None for size in sizes)
+    rest = f", without {unknown} networks of unknown cost" if unknown else ""
+    if not work:
+        return "the time that features will take is not known"
+    return f"features will take about {_duration(work / (EFFICIENCY * _speed(run.spec.device)))}{rest} (a rough guess)"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _speed(device: str) -> float:
+    """Return multiply-adds per second of a float32 matrix product."""
+    if device == "cpu" or (device == "auto" and not list(Path("/dev").glob("nvidia*"))):
+        matrix = np.ones((_SIZE, _SIZE), np.float32)
+        matrix[:64] @ matrix  # the first one starts threads
+        started = time.perf_counter()
+        matrix @ matrix
+        return _SIZE**3 / (time.perf_counter() - started)
+    import torch
+
+    from emms.hardware import choose_device
+
+    tensor = torch.ones((_SIZE, _SIZE), device=choose_device(device))
+    float((tensor[:64] @ tensor)[0, 0])
+    started = time.perf_counter()
+    for _ in range(8):
+        product = tensor @ tensor
+    float(product[0, 0])  # waits for the device
+    return 8 * _SIZE**3 / (time.perf_counter() - started)
