@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint install clean
+.PHONY: help demo test test-numbers lint install clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,14 @@ demo: install  ## rank real networks on a real dataset
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest
+
+# What must not depend on how a processor rounds. OpenBLAS has kernels for each of these, which any AVX2 machine runs.
+NUMERIC := tests/estimators tests/moments tests/evaluation tests/labels/test_width.py tests/results/test_uncertainty.py
+CORES := Prescott Haswell $(if $(shell grep -sw avx512f /proc/cpuinfo),SkylakeX)
+
+test-numbers: install  ## run the numeric tests as on other processors, and with one thread
+	for core in $(CORES); do echo "on $$core"; OPENBLAS_CORETYPE=$$core $(BIN)/python -m pytest $(NUMERIC) || exit 1; done
+	echo "with one thread"; OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest $(NUMERIC)
 
 lint: install  ## check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -10,8 +10,11 @@ import numpy as np
 from emms.moments import ClassMoments, TargetMoments
 
 _ROWS = 1024
-"""Samples that are compared with the same drawn labels. They are counted from the first one of all, so that the score
-does not depend on how the samples come in batches."""
+"""Samples whose other labels are drawn from the same pool. They are counted from the first one of all, so that the
+score does not depend on how the samples come in batches."""
+_POOL = 1024
+"""Labels in a pool, or a few times as many as are drawn from it if that is more: distances to those of one pool are
+products of matrices, and yet samples are compared with labels of their own."""
 _ROUNDING = 1e-9
 """Distances that differ by no more than this part of the vectors' squares are equal."""
 
@@ -23,23 +26,33 @@ class Asked:
     """
 
     def __init__(self, labels: int, others: int | None, seed: int) -> None:
-        self.all = others is None or others >= labels - 1
-        self.others = labels - 1 if others is None or self.all else others
+        self._others = None if others is None or others >= labels - 1 else others
         self._labels, self._seed = labels, seed
 
     def blocks(self, start: int, stop: int) -> Iterator[slice]:
-        """Yield the samples from `start` to `stop` in blocks that are compared with the same labels."""
+        """Yield the samples from `start` to `stop` in blocks that share a pool of labels."""
         while start < stop:
-            end = stop if self.all else min(stop, (start // _ROWS + 1) * _ROWS)
+            end = stop if self._others is None else min(stop, (start // _ROWS + 1) * _ROWS)
             yield slice(start, end)
             start = end
 
-    def labels(self, rows: slice) -> np.ndarray:
-        """Return the labels that a block is compared with: one more, since a sample's own may be among them."""
-        if self.all:
-            return np.arange(self._labels)
-        rng = np.random.default_rng([self._seed, rows.start // _ROWS])
-        return rng.choice(self._labels, self.others + 1, replace=False)
+    def labels(self, rows: slice, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return a pool of labels (P,), and which of them each sample of a block, with labels y (B,), is compared with.
+
+        The second is (B, P), True for as many labels as asked for, never for a sample's own.
+        """
+        if self._others is None:
+            pool = np.arange(self._labels)
+            return pool, pool != y[:, None]
+        block, offset = divmod(rows.start, _ROWS)
+        rng = np.random.default_rng([self._seed, block])
+        pool = rng.choice(self._labels, min(self._labels, max(_POOL, 4 * self._others)), replace=False)
+        order = rng.random((_ROWS, len(pool)), dtype=np.float32)[offset : offset + len(y)]
+        order[pool == y[:, None]] = 2  # after all others
+        drawn = np.argpartition(order, self._others - 1, axis=1)[:, : self._others]
+        compared = np.zeros(order.shape, dtype=bool)
+        np.put_along_axis(compared, drawn, True, axis=1)
+        return pool, compared
 
 
 class Decoder(ABC):
@@ -54,22 +67,19 @@ class Decoder(ABC):
     def embeddings(self, labels: np.ndarray) -> np.ndarray:
         """Return the embeddings of labels (B,), of all encoders side by side, in units of the training samples."""
 
-    def right(self, X: np.ndarray, y: np.ndarray, labels: np.ndarray, others: int) -> float:
+    def right(self, X: np.ndarray, y: np.ndarray, labels: np.ndarray, compared: np.ndarray) -> float:
         """Return how many of the samples with features X (B, D1) have their own label y (B,) nearest to the prediction.
 
-        It is compared with the first `others` different ones of `labels`. Equally near labels share the sample.
+        compared: (B, P), with which of the `labels` (P,) it is compared. Equally near labels share the sample.
         """
         predicted = (X - self._mean) @ self._weights
-        own, compared = self.embeddings(y), self.embeddings(labels)
+        own, others = self.embeddings(y), self.embeddings(labels)
         # |p - z|^2 without |p|^2, which all labels share.
         to_own = (own**2).sum(axis=1) - 2 * np.einsum("bd,bd->b", predicted, own)
-        further = (compared**2).sum(axis=1) - 2 * predicted @ compared.T - to_own[:, None]
-        different = labels != y[:, None]
-        if different.shape[1] > others:
-            different &= different.cumsum(axis=1) <= others
+        further = (others**2).sum(axis=1) - 2 * predicted @ others.T - to_own[:, None]
         slack = _ROUNDING * ((predicted**2).sum(axis=1) + (own**2).sum(axis=1))[:, None]
-        nearer = (different & (further < -slack)).any(axis=1)
-        tied = (different & (np.abs(further) <= slack)).sum(axis=1)
+        nearer = (compared & (further < -slack)).any(axis=1)
+        tied = (compared & (np.abs(further) <= slack)).sum(axis=1)
         return float((~nearer / (1 + tied)).sum())
 
 

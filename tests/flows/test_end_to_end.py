@@ -31,6 +31,14 @@ estimators: [emms, logme]
 """
 
 
+SMALL = """\
+dataset: {format: digits}
+limit: 50
+models: [{source: timm, name: mobilenetv3_small_050, pretrained: false, layer: blocks.0}]
+label_encoders: [packaged:glove-6b-50d]
+"""
+
+
 @pytest.fixture
 def environment(tmp_path) -> dict[str, str]:
     """The environment of a user whose Prefect has never run."""
@@ -92,6 +100,20 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_scores(environme
     assert set(run["features"]["from store"]) == finished
     assert len(run["features"]["computed"]) == 4 - len(finished)
     assert scores(tmp_path, "killed") == scores(tmp_path, "whole")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_is_full_costs_no_result_and_is_reported_as_such(environment, tmp_path, stream):
+    (tmp_path / "spec.yaml").write_text(SMALL)
+    command = [sys.executable, "-m", "flows.cli", "rank", "spec.yaml", "--output", "out"]
+    with open("/dev/full", "w") as full:
+        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, **given)
+    other = done.stderr if stream == "stdout" else done.stdout
+    assert done.returncode == 74, other
+    assert pl.read_csv(tmp_path / "out" / "ranking.csv").height == 1
+    assert "could not be printed: No space left on device" in " ".join(other.split())
+    assert "Traceback" not in other
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_inline_and_dry(workspace):
 
 @pytest.mark.usefixtures("prefect_server")
 def test_as_a_flow(workspace, photos):
-    @flow(name="count-labels")
+    @flow(name="count-labels", result_serializer="json")
     def counting() -> int:
         return count_labels(PrefectExecutor(workspace))
 
