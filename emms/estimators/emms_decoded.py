@@ -12,7 +12,7 @@ import numpy as np
 from emms.errors import EstimatorError
 from emms.estimators.base import BatchEstimator, check_labels_vary, checked_samples
 from emms.estimators.samples import row_blocks
-from emms.estimators.settings import checked_count
+from emms.estimators.settings import Folds, Seed
 from emms.moments import ClassMoments
 from emms.moments.checks import as_class_indices, as_numbers
 from emms.moments.folds import add_up, deal
@@ -41,9 +41,8 @@ class EMMSDecoded(BatchEstimator):
     cost: ClassVar[str] = "5 (D1^3 / 3 + 2 C D1^2) + N C D1"
     version = 2
 
-    def __init__(self, validation: int = 5, seed: int = 0) -> None:
-        self.validation = checked_count(self.name, "validation", validation, least=2)
-        self.seed = checked_count(self.name, "seed", seed, least=0)
+    def __init__(self, validation: Folds = 5, seed: Seed = 0) -> None:
+        self.validation, self.seed = validation, seed
 
     def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
         """Score features X (N, D1) against the label embeddings of classes.

@@ -9,7 +9,7 @@ import numpy as np
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import bounded, centred, row_blocks, squared_distances
-from emms.estimators.settings import checked_choice, checked_count
+from emms.estimators.settings import Count
 
 Distance = Literal["cosine", "euclidean"]
 
@@ -36,9 +36,8 @@ class KNN(SampleEstimator):
     paper: ClassVar[str] = "Sorkhei et al., TMLR 2025, arXiv 2503.18528"
     cost: ClassVar[str] = "2 N^2 D1"
 
-    def __init__(self, k: int = 5, distance: Distance = "cosine") -> None:
-        self.k = checked_count(self.name, "k", k)
-        self.distance: Distance = checked_choice(self.name, "distance", distance, Distance)
+    def __init__(self, k: Count = 5, distance: Distance = "cosine") -> None:
+        self.k, self.distance = k, distance
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         if self.k >= len(X):

@@ -8,7 +8,6 @@ import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import ClassMomentEstimator, LabelEmbeddingEstimator, checked_classes, finite
-from emms.estimators.settings import checked_choice
 from emms.moments import Moments
 
 Formula = Literal["evidence", "released"]
@@ -87,7 +86,7 @@ class LogME(ClassMomentEstimator):
     """The evidence of each class that has samples."""
 
     def __init__(self, formula: Formula = "evidence") -> None:
-        self.formula = checked_choice(self.name, "formula", formula, Formula)
+        self.formula = formula
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from class moments; label embeddings make no difference.
@@ -117,7 +116,7 @@ class LogMEFLabel(LabelEmbeddingEstimator):
     """The score of each label encoder alone, (K,)."""
 
     def __init__(self, formula: Formula = "evidence") -> None:
-        self.formula = checked_choice(self.name, "formula", formula, Formula)
+        self.formula = formula
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from moments; label_embeddings (C, D2, K), one a class, or None if the moments hold them.

@@ -14,7 +14,7 @@ from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
 from emms.estimators.leep import leep
 from emms.estimators.samples import bounded, canonical_order, centred
-from emms.estimators.settings import checked_choice, checked_count, checked_positive
+from emms.estimators.settings import Count, Seed, Share
 
 Covariance = Literal["diag", "full"]
 
@@ -42,12 +42,12 @@ class NLEEP(SampleEstimator):
     cost: ClassVar[str] = "2 N D1^2 + 9 D1^3 + 3000 N C d; d principal components, d^2 for d if covariance is full"
 
     def __init__(
-        self, components_per_class: int = 5, energy: float = 0.8, covariance: Covariance = "diag", seed: int = 0
+        self, components_per_class: Count = 5, energy: Share = 0.8, covariance: Covariance = "diag", seed: Seed = 0
     ) -> None:
-        self.components_per_class = checked_count(self.name, "components_per_class", components_per_class)
-        self.energy = checked_positive(self.name, "energy", energy, most=1)
-        self.covariance: Covariance = checked_choice(self.name, "covariance", covariance, Covariance)
-        self.seed = checked_count(self.name, "seed", seed, least=0)
+        self.components_per_class = components_per_class
+        self.energy = energy
+        self.covariance = covariance
+        self.seed = seed
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         components = self.components_per_class * n_classes

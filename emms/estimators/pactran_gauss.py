@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import centred
-from emms.estimators.settings import checked_positive
+from emms.estimators.settings import Positive
 
 _MAX_ITER = 1000
 _TOLERANCE = 1e-9
@@ -47,9 +47,8 @@ class PACTranGauss(SampleEstimator):
     optimum_: float
     """L*, the least regularised cross entropy: smaller is better."""
 
-    def __init__(self, strength: float = 1.0, variance: float = 100.0) -> None:
-        self.strength = checked_positive(self.name, "strength", strength)
-        self.variance = checked_positive(self.name, "variance", variance)
+    def __init__(self, strength: Positive = 1.0, variance: Positive = 100.0) -> None:
+        self.strength, self.variance = strength, variance
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         ridge = 1 / (self.strength * len(X))

@@ -9,7 +9,7 @@ from scipy.linalg.lapack import dpotrf
 
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import in_row_space, varying
-from emms.estimators.settings import checked_choice, checked_positive
+from emms.estimators.settings import Positive
 
 Weights = Literal["equal", "share"]
 Scale = Literal["none", "trace"]
@@ -36,10 +36,10 @@ class TransRate(SampleEstimator):
     paper: ClassVar[str] = "Huang et al., ICML 2022, arXiv 2106.09362"
     cost: ClassVar[str] = "N D1^2 + D1^3 / 3 + sum_c min(n_c, D1)^2 max(n_c, D1)"
 
-    def __init__(self, eps: float = 1e-4, weights: Weights = "equal", scale: Scale = "none") -> None:
-        self.eps = checked_positive(self.name, "eps", eps)
-        self.weights = checked_choice(self.name, "weights", weights, Weights)
-        self.scale = checked_choice(self.name, "scale", scale, Scale)
+    def __init__(self, eps: Positive = 1e-4, weights: Weights = "equal", scale: Scale = "none") -> None:
+        self.eps = eps
+        self.weights = weights
+        self.scale = scale
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         Z = in_row_space(varying(X))
