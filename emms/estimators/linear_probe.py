@@ -14,6 +14,7 @@ from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import bounded, canonical_order, centred
 from emms.estimators.settings import Count, Folds, Positive, Seed
+from emms.estimators.threads import one_pool
 from emms.moments.folds import deal
 
 
@@ -54,7 +55,8 @@ class LinearProbe(SampleEstimator):
         order = canonical_order(X)
         X, y = X[order], _by_appearance(y[order])
         fold = deal(y, self.folds, self.seed)
-        right = sum(self._right(X[fold != f], y[fold != f], X[fold == f], y[fold == f]) for f in range(self.folds))
+        with one_pool(X.size * n_classes):
+            right = sum(self._right(X[fold != f], y[fold != f], X[fold == f], y[fold == f]) for f in range(self.folds))
         return right / len(X)
 
     def _right(self, X: np.ndarray, y: np.ndarray, X_held_out: np.ndarray, y_held_out: np.ndarray) -> int:

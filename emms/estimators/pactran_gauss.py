@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import centred
 from emms.estimators.settings import Positive
+from emms.estimators.threads import one_pool
 
 _MAX_ITER = 1000
 _TOLERANCE = 1e-9
@@ -101,6 +102,7 @@ def _least_loss(X: np.ndarray, y: np.ndarray, n_classes: int, ridge: float) -> t
 
     start = np.concatenate([np.zeros(D * n_classes), np.log(share)])  # with w = 0 this b is the best
     options = {"maxiter": _MAX_ITER, "maxfun": 2 * _MAX_ITER, "ftol": _TOLERANCE, "gtol": 0.0}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+    with one_pool(X.size * n_classes):
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     w, b = found.x[: D * n_classes].reshape(D, n_classes), found.x[D * n_classes :]
     return float(found.fun), probabilities(w, b)[0]
