@@ -12,6 +12,8 @@ from emms.moments import Moments
 
 Formula = Literal["evidence", "released"]
 
+_ROUNDING = 1e-12
+"""Less than this part of a label column's square is no residual, but rounding."""
 _MAX_ITER = 11
 _TOLERANCE = 1e-3
 _EPSILON = 1e-5
@@ -42,7 +44,8 @@ def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray, formu
     z2 = np.ascontiguousarray(projected[largest].T)
     z2 *= z2
     z2 *= np.where(signal, 1 / np.where(signal, sigma, 1), 0)
-    outside = np.maximum(squares - z2.sum(axis=1), 0)
+    outside = squares - z2.sum(axis=1)
+    outside[outside < _ROUNDING * squares] = 0
 
     result = np.empty(len(squares))
     active, ratio = np.arange(len(squares)), np.ones(len(squares))

@@ -37,7 +37,7 @@ class OccamConceptVariance(SampleEstimator):
         self.alpha = alpha
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
-        X = centred(_scaled(X))
+        X = centred(_scaled(centred(bounded(X))))
         squares, furthest = np.einsum("nd,nd->n", X, X), np.sqrt(X.shape[1])
         variance = 0.0
         for rows in row_blocks(len(X), len(X)):
@@ -55,7 +55,6 @@ class OccamConceptVariance(SampleEstimator):
 
 def _scaled(X: np.ndarray) -> np.ndarray:
     """Return features each of which has least value 0 and largest 1; constant ones become 0."""
-    X = bounded(X)
     low = X.min(axis=0)
     width = X.max(axis=0) - low
     return (X - low) / np.where(width > 0, width, 1)

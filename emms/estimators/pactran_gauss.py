@@ -17,11 +17,12 @@ from emms.estimators.threads import one_pool
 _MAX_ITER = 1000
 _TOLERANCE = 1e-7
 """Iterations of L-BFGS allowed, and the relative decrease of the loss that ends them: near enough for Newton steps."""
-_NEWTON_STEPS = 20
+_NEWTON_STEPS = 200
 _HALVINGS = 20
 _FLAT = 1e-9
 """Newton steps allowed, how often one is halved until the gradient decreases, and the largest component of a gradient
-that counts as zero. Losses alone, known to 1e-16, would leave the probabilities uncertain by 1e-8 and more."""
+that counts as zero, in units of the loss. Losses alone, known to 1e-16, would leave the probabilities uncertain by 1e-8
+and more."""
 
 
 class PACTranGauss(SampleEstimator):
@@ -91,15 +92,15 @@ def _least_loss(X: np.ndarray, y: np.ndarray, n_classes: int, ridge: float) -> t
 
 def _with_flat_gradient(loss: _Loss, theta: np.ndarray) -> np.ndarray:
     """Return the minimum near theta, by Newton's method with conjugate gradients."""
-    _, gradient = loss(theta)
+    value, gradient = loss(theta)
     for _ in range(_NEWTON_STEPS):
-        if np.abs(gradient).max() <= _FLAT:
+        if np.abs(gradient).max() <= _FLAT * value:
             break
         hessian, preconditioner = loss.curvature(theta)
         step, _ = cg(hessian, -gradient, rtol=1e-2, maxiter=_MAX_ITER, M=preconditioner)
         steepness = np.linalg.norm(gradient)
         for _ in range(_HALVINGS):
-            _, gradient = loss(theta + step)
+            value, gradient = loss(theta + step)
             if np.linalg.norm(gradient) < steepness:
                 break
             step /= 2

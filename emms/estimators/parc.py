@@ -9,7 +9,7 @@ from pydantic import Field
 
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
-from emms.estimators.samples import bounded, row_blocks, varying
+from emms.estimators.samples import axis_signs, bounded, row_blocks, varying
 from emms.estimators.settings import Seed
 from emms.moments.projection import DEPENDENT
 
@@ -83,8 +83,14 @@ class PARC(SampleEstimator):
         if self.pca == "exact":
             pca = PCA(n_components, svd_solver="covariance_eigh" if len(X) >= X.shape[1] else "full")
         else:
-            pca = PCA(n_components, svd_solver="randomized", iterated_power=1, random_state=self.seed % 2**32)
-        components = pca.fit_transform(X)
+            pca = PCA(
+                n_components,
+                svd_solver="randomized",
+                iterated_power=1,
+                power_iteration_normalizer="QR",  # without, components of small variance would lose their digits
+                random_state=self.seed % 2**32,
+            )
+        components = pca.fit_transform(X) * axis_signs(pca.components_)
         std = components.std(axis=0)
         kept = std**2 > DEPENDENT * std[0] ** 2
         if kept.sum() < 2:

@@ -13,6 +13,8 @@ from emms.estimators.settings import Positive
 
 Weights = Literal["equal", "share"]
 Scale = Literal["none", "trace"]
+_EXACT = 1e-11
+"""The relative rounding error that a rate may have, since scores are small differences of rates."""
 
 
 class TransRate(SampleEstimator):
@@ -52,11 +54,18 @@ class TransRate(SampleEstimator):
 
     def _rate(self, Z: np.ndarray) -> float:
         # Z'Z and ZZ' have the same eigenvalues but for zeros, which add nothing.
-        products = Z @ Z.T if len(Z) < Z.shape[1] else Z.T @ Z
-        products /= len(Z) * self.eps
+        Z = Z / np.sqrt(len(Z) * self.eps)
+        if len(Z) < Z.shape[1]:
+            Z = Z.T
+        products = Z.T @ Z
         products.flat[:: len(products) + 1] += 1
+        largest = np.abs(products).sum(axis=0).max()  # a bound on the largest eigenvalue
         factor, failed_at = dpotrf(products)
         if not failed_at:
-            return float(np.log(np.diag(factor)).sum())
-        # Beside features so large one is less than rounding, so that zeros may have become negative.
-        return float(np.log(np.linalg.eigvalsh(products).clip(min=1)).sum() / 2)
+            pivots = np.diag(factor)
+            rate = float(np.log(pivots).sum())
+            if np.finfo(float).eps * largest * np.sqrt((pivots**-4).sum()) <= _EXACT * rate:
+                return rate
+        # Large features that depend on each other: one is lost beside their squares, but not beside themselves.
+        triangle = np.linalg.qr(np.vstack([Z, np.eye(Z.shape[1])]), mode="r")
+        return float(np.log(np.abs(np.diag(triangle))).sum())
