@@ -42,7 +42,8 @@ class Stream:
         return getattr(stream, "rich_proxied_file", stream)
 
     def _silence(self, cause: OSError) -> None:
-        self.error = cause
+        if not isinstance(cause, BrokenPipeError):  # which is no failure: `| head` has read all it wants
+            self.error = cause
         # What is left in the stream's buffer must not fail once more when the interpreter ends.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self._stream.fileno())

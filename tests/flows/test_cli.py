@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -312,6 +313,15 @@ def test_an_evaluation_says_what_it_covers_and_refuses_infinite_scores(emms, tmp
     assert pl.read_csv(table, schema=SCHEMA).select(*METRICS).null_count().row(0) == (1,) * len(METRICS)
     scores.write_text("model,score\ntimm:a,inf\n")
     refused(emms("evaluate", "--scores", scores, "--truth", truth), "model 'timm:a' has an infinite score", "leave the")
+
+
+def test_a_reader_that_has_read_enough_is_no_failure():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "estimators"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()  # as `| head` does, only sooner
+    assert process.stderr.read() == ""
+    assert process.wait() == 0
 
 
 def test_an_error_that_nobody_foresaw_has_an_exit_code_of_its_own(emms, spec, monkeypatch):
