@@ -41,6 +41,7 @@ def as_task(stage: Stage[Any]) -> Task[..., Any]:
         reference = stage.make(workspace, *call)
         return reference if reference.computed else _cached(reference)
 
+    carry_out.__qualname__ = stage.name.replace(" ", "_")  # Prefect makes the task's key from it
     made: Task[..., Any] = task(
         name=stage.name,
         description=stage.description,
