@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,14 @@ dataset: {format: digits}
 models: [packaged:efficientnet-lite0, packaged:efficientnet-lite1, packaged:efficientnet-lite2]
 label_encoders: [packaged:glove-6b-50d]
 """
+TALKATIVE = """
+import emms.results.terminal
+from flows.cli import main
+
+emms.results.terminal.LOG_S = 0.5
+main()
+"""
+"""The command, which says twice a second how far it is."""
 TO_A_BATCH_S = 30.0
 """Seconds until a run has stopped; a pass takes longer. Most of it is that Prefect's server ends, on a busy machine."""
 
@@ -28,12 +37,17 @@ class Command:
 
     def __init__(self, folder: Path, home: Path) -> None:
         (folder / "spec.yaml").write_text(SPEC)
+        self._folder, self._home = folder, home
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
         self.heard = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "rank", "spec.yaml"],
-            cwd=folder,
-            env={**own, "PREFECT_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+            [sys.executable, "-c", TALKATIVE, "rank", "spec.yaml"],
+            cwd=self._folder,
+            env={**own, "PREFECT_HOME": str(self._home), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -86,8 +100,8 @@ def wait_until_gone(command: Command) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_run_at_its_next_batch_and_ends_the_server(command, number):
-    command.read_until("features")
+def test_a_signal_stops_the_run_at_its_next_batch_keeps_its_features_and_ends_the_server(command, number):
+    command.read_until(" of 1,797")
     if number == signal.SIGINT:
         os.killpg(command.process.pid, number)  # as a terminal does: to the server, too
     else:
@@ -96,9 +110,18 @@ def test_a_signal_stops_the_run_at_its_next_batch_and_ends_the_server(command, n
     command.read_until("stopping")
     assert time.monotonic() - started < 5
     assert command.end(timeout=TO_A_BATCH_S) == 128 + number
-    assert "stopped; what was computed is in the store" in " ".join(command.heard.split())
-    assert "Traceback" not in command.heard
+    said = " ".join(command.heard.split())
+    kept = re.search(
+        r"stopped; features kept: ([\d,]+) of 1,797 for packaged:efficientnet-lite0, .* goes on from there", said
+    )
+    assert kept, said
+    assert "Traceback" not in said
     wait_until_gone(command)
+
+    command.start()
+    command.read_until(" of 1,797")
+    done = re.search(r"packaged:efficientnet-lite0 ([\d,]+) of 1,797", command.heard)
+    assert int(done[1].replace(",", "")) >= int(kept[1].replace(",", "")) > 0
 
 
 def test_asked_twice_it_ends_at_once(command):
