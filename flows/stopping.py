@@ -49,7 +49,7 @@ def stoppable(terminal: Terminal) -> Iterator[None]:
     except BaseException:  # once asked to stop, whatever comes up comes of that
         if not asked:
             raise
-        terminal.console.print(f"stopped; {terminal.what_is_kept()}; the same command goes on from there", markup=False)
+        _say_what_is_kept(terminal)
         raise typer.Exit(128 + asked[0]) from None
     finally:
         signal.set_wakeup_fd(earlier_writer)
@@ -61,6 +61,13 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _say_what_is_kept(terminal: Terminal) -> None:
+    terminal.console.print(f"stopped; {terminal.what_is_kept()}; the same command goes on from there", markup=False)
+
+
 def _end_now(terminal: Terminal, number: int) -> None:
-    terminal.console.show_cursor()
-    os._exit(128 + number)
+    try:
+        terminal.console.show_cursor()
+        _say_what_is_kept(terminal)
+    finally:
+        os._exit(128 + number)

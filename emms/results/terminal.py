@@ -46,7 +46,7 @@ class Terminal:
         self._bars: dict[str, TaskID] = {}
         self._warned: set[str] = set()
         self._kept: dict[str, tuple[int, int]] = {}
-        self._phase, self._began = "", time.monotonic()
+        self._phase, self._began = "starting", time.monotonic()
         self._entered, self._stopping, self._left = 0, False, Event()
 
     def __enter__(self) -> Self:

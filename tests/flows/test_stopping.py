@@ -21,14 +21,14 @@ models: [packaged:efficientnet-lite0, packaged:efficientnet-lite1, packaged:effi
 label_encoders: [packaged:glove-6b-50d]
 """
 TALKATIVE = """
-import emms.results.terminal
+import emms.results.terminal, flows.stopping
 from flows.cli import main
 
-emms.results.terminal.LOG_S = 0.5
+emms.results.terminal.LOG_S, flows.stopping.GRACE = 1.0, 100.0
 main()
 """
-"""The command, which says twice a second how far it is."""
-TO_A_BATCH_S = 30.0
+"""The command, which says every second how far it is, and has the time that a batch takes on a busy machine."""
+TO_A_BATCH_S = 120.0
 """Seconds until a run has stopped; a pass takes longer. Most of it is that Prefect's server ends, on a busy machine."""
 
 
