@@ -20,23 +20,23 @@ from emms.errors import UnreachableError
 
 @pytest.fixture(autouse=True)
 def online(monkeypatch, tmp_path):
-    """The tests run in offline mode; here the hub is asked for, at an address where nobody listens."""
+    """The tests run in offline mode; here the hub is endpoints for, at an address where nobody listens."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub, "_refusal", None)
+    monkeypatch.setattr(hub, "_failure", None)
 
 
 def test_out_of_reach_it_is_asked_once(monkeypatch):
-    asked = []
-    ask = hub._ask
-    monkeypatch.setattr(hub, "_ask", lambda endpoint: asked.append(endpoint) or ask(endpoint))
+    endpoints = []
+    connect = hub._connect
+    monkeypatch.setattr(hub, "_connect", lambda endpoint: endpoints.append(endpoint) or connect(endpoint))
     for _ in range(3):
         assert "http://127.0.0.1:9 cannot be reached" in str(hub.unreachable())
-    assert asked == ["http://127.0.0.1:9"]
+    assert endpoints == ["http://127.0.0.1:9"]
     monkeypatch.setattr(hub, "REMEMBERED_S", -1.0)
     assert hub.unreachable()
-    assert len(asked) == 2
+    assert len(endpoints) == 2
 
 
 def test_whatever_it_answers_it_is_there(monkeypatch):
@@ -59,7 +59,7 @@ def test_whatever_it_answers_it_is_there(monkeypatch):
 
 def test_offline_mode_asks_nobody(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(hub, "_ask", lambda endpoint: pytest.fail(f"asked {endpoint}"))
+    monkeypatch.setattr(hub, "_connect", lambda endpoint: pytest.fail(f"connected to {endpoint}"))
     assert "HF_HUB_OFFLINE" in str(hub.unreachable())
 
 
@@ -84,7 +84,7 @@ def test_a_file_in_the_local_cache_is_found(tmp_path, monkeypatch):
 
 
 def test_local_only_downloads_nothing_and_uses_what_is_cached(tmp_path, monkeypatch):
-    monkeypatch.setattr(hub, "_ask", lambda endpoint: pytest.fail(f"asked {endpoint}"))
+    monkeypatch.setattr(hub, "_connect", lambda endpoint: pytest.fail(f"connected to {endpoint}"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     with hub.local_only():
         assert "downloads are switched off" in str(hub.unreachable())
@@ -95,7 +95,7 @@ def test_local_only_downloads_nothing_and_uses_what_is_cached(tmp_path, monkeypa
         (tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
         (tmp_path / "torch" / "hub" / "checkpoints" / "net-01234567.pth").write_bytes(b"weights")
         assert hub.fetch_url("http://127.0.0.1:9/net-01234567.pth").read_bytes() == b"weights"
-    monkeypatch.setattr(hub, "_ask", lambda endpoint: None)
+    monkeypatch.setattr(hub, "_connect", lambda endpoint: None)
     assert hub.unreachable() is None
 
 

@@ -45,14 +45,14 @@ def test_reading_a_name_twice_changes_nothing(label):
     ["a photo", "{label} or {label}", "{} {label}", "{label!r}", "{label:>9}", "{{label}}", "{label} {0}", "{label} }"],
 )
 def test_a_template_with_anything_else_in_braces_is_refused(template):
-    with pytest.raises(SpecError, match=r"must hold \{label\} once"):
+    with pytest.raises(SpecError, match=r"must contain \{label\} exactly once"):
         check_template(template)
-    with pytest.raises(SpecError, match=r"must hold \{label\} once"):
+    with pytest.raises(SpecError, match=r"must contain \{label\} exactly once"):
         CLASSES.texts(["cat"], template)
 
 
 def test_two_classes_that_read_the_same_are_named():
-    with pytest.raises(LabelEncoderError, match="'polar_bear' and 'polar-bear' both read 'polar bear'"):
+    with pytest.raises(LabelEncoderError, match="'polar_bear' and 'polar-bear' have the same text 'polar bear'"):
         CLASSES.texts(["cat", "polar_bear", "polar-bear"], TEMPLATE)
 
 

@@ -91,7 +91,7 @@ def another_timm(monkeypatch, tmp_path):
     """As if another version of timm were installed than the shipped facts were measured with."""
     monkeypatch.setattr(timm_facts, "shipped", lambda: None)
     monkeypatch.setenv("EMMS_CACHE", str(tmp_path / "cache"))
-    user_cache._of_this_process.clear()
+    user_cache._in_memory.clear()
     architectures._names.cache_clear()
     architectures._measured.cache_clear()
     yield tmp_path / "cache"
@@ -116,7 +116,7 @@ def test_facts_about_another_timm_are_measured_and_kept_if_they_can_be(cache, an
     monkeypatch.setattr(timm_measure, "network_facts", lambda *given: measured.append(given) or measure(*given))
     architectures._names.cache_clear()
     architectures._measured.cache_clear()
-    user_cache._of_this_process.clear()  # as in another process
+    user_cache._in_memory.clear()  # as in another process
     assert look_up("test_vit", "") == Architecture(**by_shipped)
     assert len(measured) == (0 if cache == "sound" or (cache == "read-only" and os.geteuid() == 0) else 1)
 
@@ -161,7 +161,7 @@ def test_many_processes_may_write_one_entry_and_every_reader_sees_it_whole(tmp_p
 
     def write_and_read(_: int) -> object:
         user_cache.write("kind", {"name": "x"}, value)
-        user_cache._of_this_process.clear()
+        user_cache._in_memory.clear()
         return user_cache.read("kind", {"name": "x"})
 
     with ThreadPoolExecutor(8) as pool:
@@ -186,10 +186,10 @@ def test_a_damaged_entry_is_no_entry(content, tmp_path, monkeypatch):
     user_cache.write("kind", {"name": "x"}, 1)
     (file,) = tmp_path.rglob("*.json")
     file.write_bytes(content)
-    user_cache._of_this_process.clear()
+    user_cache._in_memory.clear()
     assert user_cache.read("kind", {"name": "x"}) is None
     user_cache.write("kind", {"name": "x"}, 1)
-    user_cache._of_this_process.clear()
+    user_cache._in_memory.clear()
     assert user_cache.read("kind", {"name": "x"}) == 1
 
 

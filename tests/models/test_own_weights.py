@@ -298,7 +298,7 @@ def test_a_checkpoint_at_several_layers_is_read_once_and_built_once_and_then_nev
     assert counted == {"read": 1, "checked": 1, "built": 1}
     run()
     assert counted == {"read": 1, "checked": 1, "built": 1}
-    user_cache._of_this_process.clear()  # as in another process
+    user_cache._in_memory.clear()  # as in another process
     run()
     assert counted == {"read": 1, "checked": 1, "built": 1}
 
