@@ -39,7 +39,7 @@ def test_a_list_for_folders_is_in_sorted_order_and_said_to_be():
 
 def test_a_list_for_folders_must_have_as_many():
     with pytest.raises(
-        DatasetError, match="has 3 names without labels but there are 2 class folders; such names go to"
+        DatasetError, match="has 3 names without labels but there are 2 class folders; such names are assigned"
     ):
         name_folders(FOLDERS, ["tench", "kit fox", "dog"])
 
@@ -54,7 +54,7 @@ def test_a_list_for_numbered_folders_goes_by_number():
 def test_numbers_count_from_zero():
     folders = sorted(str(i) for i in range(1, 4))
     with pytest.raises(
-        DatasetError, match=r"no name for 1 of 3 labels \('3'\); .*those of the labels 0, 1, …; for others"
+        DatasetError, match=r"no name for 1 of 3 labels \('3'\); .*is for the labels 0, 1, …; for other"
     ):
         name_folders(folders, ["a", "b", "c"])
 
@@ -90,7 +90,7 @@ def test_superfluous_names_are_noted_in_a_spec_and_ignored_in_a_file(tmp_path):
 
 def test_two_labels_of_one_name():
     with pytest.raises(
-        DatasetError, match="has the name 'crane' for both 'n02012849' and 'n03126707'; give each its own"
+        DatasetError, match="has the name 'crane' for both 'n02012849' and 'n03126707'; give them different names"
     ):
         name_folders(["n02012849", "n03126707"], {"n02012849": "crane", "n03126707": "crane "})
 
@@ -113,7 +113,7 @@ models: [timm:resnet18]
         ("3", "must be a mapping from labels to names, a list of names, or the path of a file"),
         ("''", "must be a mapping"),
         ("{a: [b]}", r"\['b'\] is not text"),
-        ("{a: 1.50}", "1.5 is not text; labels and names are text, in quotes if need be"),
+        ("{a: 1.50}", "1.5 is not text; labels and names must be text, if necessary in quotes"),
         ("[null, a]", "None is not text"),
     ):
         with pytest.raises(

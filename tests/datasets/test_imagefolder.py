@@ -96,7 +96,7 @@ def test_images_that_are_not_read_are_counted_and_named(photos):
     assert note == (
         "7 files that look like images are not read: 2 .jxl (first: 6.jxl), 2 .nef (first: cat/2.NEF), "
         "1 without an extension (first: dog/7), 1 .jpg~ (first: dog/8.jpg~), 1 .svg (first: dog/4.svg); "
-        "convert them to PNG or JPEG, rename those whose extension does not say their format"
+        "convert them to PNG or JPEG, rename those whose extension is not that of their format"
     )
 
 
@@ -270,7 +270,7 @@ def test_images_in_no_class_folder(photos):
 def test_a_class_with_no_image(photos):
     (photos / "bird" / "empty").mkdir(parents=True)
     (photos / "bird" / "list.txt").touch()
-    with pytest.raises(DatasetError, match=r"bird' has no image; add some, or remove the folder"):
+    with pytest.raises(DatasetError, match=r"bird' has no images; add some, or remove the folder"):
         ids(photos)
 
 

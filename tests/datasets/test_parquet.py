@@ -199,7 +199,7 @@ def test_class_names_of_integers_that_the_file_names_by_codes(file):
 def test_names_in_the_file_that_are_too_few_may_be_given(file):
     dataset = write(file, labels=(0, 2) * 3, metadata=class_label(["n01", "n02"]))
     with pytest.raises(
-        DatasetError, match="has 2 in row 1; but the file has 2 class names; correct it, or give `class_names:`"
+        DatasetError, match="has 2 in row 1; but the file has 2 class names; fix it, or give `class_names:`"
     ):
         dataset.listing()
     assert ParquetImages(path=file, class_names={0: "x", 2: "y"}).listing().labels == ["x", "y"]

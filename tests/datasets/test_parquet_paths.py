@@ -76,7 +76,7 @@ def test_urls(root, cell):
 
 @pytest.mark.parametrize("cell", [r"images\1.png", r"C:\photos\1.png", "c:/photos/1.png", r"\\server\1.png"])
 def test_windows_paths(root, cell):
-    with pytest.raises(DatasetError, match=r"which is a path of Windows; write it relative to `root:`, with '/'"):
+    with pytest.raises(DatasetError, match=r"which is a Windows path; write it relative to `root:`, with '/'"):
         resolve(root, cell)
 
 
@@ -88,14 +88,12 @@ def test_a_backslash_in_the_name_of_a_file(root):
 def test_parquet_files_are_no_images(root):
     (root / "link.png").symlink_to("train")
     for cell in ("train", "link.png", "other.Parquet"):
-        with pytest.raises(
-            DatasetError, match=f"names '{cell}', which is a Parquet file, not an image; correct the path"
-        ):
+        with pytest.raises(DatasetError, match=f"names '{cell}', which is a Parquet file, not an image; fix the path"):
             resolve(root, cell, tables=[f"{root}/train"])
 
 
 def test_characters_that_are_not_printable(root):
-    with pytest.raises(DatasetError, match=r"names 'a\\x00b', which has a null character"):
+    with pytest.raises(DatasetError, match=r"names 'a\\x00b', which contains a null character"):
         resolve(root, "a\0b")
     with pytest.raises(DatasetError, match=r"names '\.\./\\x1b\[2J', which leads"):
         resolve(root, "../\x1b[2J")

@@ -144,7 +144,7 @@ def test_records_are_where_the_files_are_now(photos, store, tmp_path):
     records = prepared.records(dataset, store).to_dicts()
     assert [dataset.load(record).id for record in records] == prepared.table(store)["id"].to_list()
     (tmp_path / "moved" / "dog" / "1.png").unlink()
-    with pytest.raises(DatasetError, match=r"'dog/1.png' has gone since"):
+    with pytest.raises(DatasetError, match=r"'dog/1.png' was removed after"):
         prepared.records(dataset, store).to_dicts()
 
 
@@ -283,7 +283,7 @@ def test_the_artifact_is_made_anew_when_it_is_damaged(photos, store):
     key = SamplesKey(fingerprint=prepared.fingerprint)
     table = store.find(key).files["samples.parquet"].file
     store.fs.rm_file(f"{store.path(key)}/{table}")
-    with pytest.raises(StoreError, match="have gone from store"):
+    with pytest.raises(StoreError, match="was removed from store"):
         prepared.table(store)
     assert prepare(photos, store) == prepared
     assert len(prepared.table(store)) == 12
