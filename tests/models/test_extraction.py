@@ -355,8 +355,8 @@ def test_a_network_that_has_no_room_beside_others_is_taken_alone(store):
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        ({"out_of_memory_above": 0}, "does not fit into the memory of cpu, one sample at a time"),
-        ({"spoilt": (0, 2)}, r"gives features with nan or infinity for 2 of 16 samples"),
+        ({"out_of_memory_above": 0}, "does not fit into the memory of cpu, even one sample at a time"),
+        ({"spoilt": (0, 2)}, r"has features with nan or infinity for 2 of 16 samples"),
         ({"broken": True}, "fails in its forward pass: IndexError: tensor has no dimension 5"),
         ({"prepare": lambda self, sample: 1 / 0}, "fails in its forward pass: ZeroDivisionError"),
         ({"prepare": lambda self, sample: np.zeros(int(sample.id) + 1)}, "all input arrays must have the same shape"),
@@ -467,9 +467,9 @@ def test_a_file_system_that_fails_for_a_moment_is_no_verdict_on_the_sample(store
     records_have_digests(monkeypatch)
     extract([member], 16, store, Flaky(failures=3), on_bad_sample=on_bad_sample)
     np.testing.assert_array_equal(read(store, member, 16), expected(16))
-    with pytest.raises(UnavailableError, match=r"sample '5' cannot be read just now \(Input/output error\)"):
+    with pytest.raises(UnavailableError, match=r"sample '5' temporarily cannot be read \(Input/output error\)"):
         extract([make("b")], 16, store, Flaky(failures=10**6), on_bad_sample=on_bad_sample)
-    with pytest.raises(DatasetError, match="sample '5' has gone since the run began"):
+    with pytest.raises(DatasetError, match="sample '5' was removed after the run began"):
         extract([make("c")], 16, store, Flaky(failures=10**5, number=errno.ENOENT), on_bad_sample=on_bad_sample)
 
 

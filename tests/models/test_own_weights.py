@@ -43,7 +43,7 @@ def trained() -> torch.nn.Module:
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch, tmp_path):
     monkeypatch.setenv("EMMS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(checkpoints, "_held", {})
+    monkeypatch.setattr(checkpoints, "_cached", {})
 
 
 def spec(path: Path, **settings) -> ModelSpec:
@@ -164,9 +164,9 @@ def test_nothing_in_a_file_is_executed(trained, expected, tmp_path, capfd):
     torch.save(trained, tmp_path / "whole.pth")
     torch.save({"x": Malicious()}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     assert "cannot be read as weights alone: it is a pickle of more" in complaint(tmp_path / "pickle.pth")
-    assert "it holds Python objects (print)" in complaint(tmp_path / "old.pth")
-    assert "cannot be read as weights alone: it holds no tensors by name" in complaint(tmp_path / "print.pth")
-    assert "it holds Python objects (posix.system)" in complaint(tmp_path / "system.pth")
+    assert "it contains Python objects (print)" in complaint(tmp_path / "old.pth")
+    assert "cannot be read as weights alone: it contains no named tensors" in complaint(tmp_path / "print.pth")
+    assert "it contains Python objects (posix.system)" in complaint(tmp_path / "system.pth")
     assert "save the state dict with safetensors.torch.save_file" in complaint(tmp_path / "whole.pth")
     torch.save({"state_dict": trained.state_dict(), "x": Malicious()}, tmp_path / "beside.pth")
     assert torch.equal(features(tmp_path / "beside.pth"), expected)  # in the place of the call is a placeholder
@@ -178,7 +178,7 @@ def test_nothing_in_a_file_is_executed(trained, expected, tmp_path, capfd):
     ("content", "reason"),
     [
         (b"", "is an empty file; save or copy it again"),
-        (b"not weights at all, but a text", "it is neither a safetensors file nor one that torch.save wrote"),
+        (b"not weights at all, but a text", "it is neither a safetensors file nor one written by torch.save"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer, not the file itself"),
         (b"PK\x03\x04 and no more", "cannot be read as weights alone"),
         (b"\x80\x02}q\x00.", "cannot be read as weights alone: Invalid magic number"),
@@ -230,7 +230,9 @@ def test_two_networks_in_one_file_are_both_named(trained, tmp_path):
     state = trained.state_dict()
     other = {name: tensor + 1 for name, tensor in state.items()}
     torch.save({**under("student.", state), **under("teacher.", other)}, tmp_path / "mine.pth")
-    assert "holds 2 networks, under 'student.' and 'teacher.'; save the state dict" in complaint(tmp_path / "mine.pth")
+    assert "contains 2 networks, under 'student.' and 'teacher.'; save the state dict" in complaint(
+        tmp_path / "mine.pth"
+    )
 
 
 def test_values_that_no_network_can_use(trained, tmp_path):
@@ -239,7 +241,7 @@ def test_values_that_no_network_can_use(trained, tmp_path):
     broken = state[name].clone()
     broken[0, 0, 0, :2] = float("nan")
     torch.save(state | {name: broken, "bn1.running_var": torch.full((64,), float("inf"))}, tmp_path / "nan.pth")
-    assert "holds nan or infinity in 2 tensors (first: values 64 of 'bn1.running_var')" in complaint(
+    assert "contains nan or infinity in 2 tensors (first: values 64 of 'bn1.running_var')" in complaint(
         tmp_path / "nan.pth"
     )
     torch.save(state | {name: state[name].to(torch.int8)}, tmp_path / "int8.pth")
@@ -272,7 +274,7 @@ def test_what_takes_memory_is_not_held(trained, tmp_path):
     torch.save(trained.state_dict(), tmp_path / "new.pth")
     for name in ("old.pth", "new.pth"):
         candidate(spec(tmp_path / name)).check()
-    assert [path for path, _ in checkpoints._held] == [str(tmp_path / "new.pth")]
+    assert [path for path, _ in checkpoints._cached] == [str(tmp_path / "new.pth")]
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "pth"])
@@ -314,7 +316,7 @@ def test_another_content_at_the_same_path_is_checked_again(trained, tmp_path, co
     late.promised = promised
     with pytest.raises(ModelError, match="has changed during the run; run again"):
         late.load(CPU)
-    with pytest.raises(ModelError, match="holds nan or infinity"):
+    with pytest.raises(ModelError, match="contains nan or infinity"):
         late.check()
     assert counted["built"] == 0
 

@@ -139,7 +139,7 @@ def test_published_weights_that_are_damaged_or_of_another_network(tmp_path, monk
         network.load(CPU)
     published = timm.create_model("resnet10t").state_dict()
     safetensors.torch.save_file(published | {"bn1.bias": torch.full_like(published["bn1.bias"], np.nan)}, path)
-    with pytest.raises(ModelError, match=r"holds nan or infinity in 1 tensor \(first: values 64 of 'bn1.bias'\)"):
+    with pytest.raises(ModelError, match=r"contains nan or infinity in 1 tensor \(first: values 64 of 'bn1.bias'\)"):
         network.load(CPU)
 
 
