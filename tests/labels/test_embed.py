@@ -79,7 +79,7 @@ def test_a_flipped_byte_is_found_when_it_is_read(store, tmp_path):
     file.write_bytes(content)
     with pytest.raises(DamagedError, match="damaged"):
         read_label_embeddings(store, key)
-    with pytest.raises(StoreError, match="have gone from store"):
+    with pytest.raises(StoreError, match="were removed from store"):
         read_label_embeddings(store, key)
     embed_labels(encoder, TEXTS, store, key, classes=True)
     np.testing.assert_array_equal(read_label_embeddings(store, key), encoder.encode(TEXTS))

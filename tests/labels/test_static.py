@@ -55,12 +55,12 @@ def test_a_text_does_not_depend_on_its_company(encoder):
 
 @pytest.mark.parametrize("texts", [["cat", "zxqw"], ["cat", "..."], ["zxqw"]])
 def test_a_text_without_a_known_word_is_named(encoder, texts):
-    with pytest.raises(LabelEncoderError, match=f"knows no word of what '{texts[-1]}' says"):
+    with pytest.raises(LabelEncoderError, match=f"knows none of the words of '{texts[-1]}'"):
         encoder.encode(texts)
 
 
 def test_a_label_that_is_not_known_does_not_become_its_template(encoder):
-    with pytest.raises(LabelEncoderError, match=r"what 'a photo of a zxqw' says \(unknown: zxqw\).*packaged:"):
+    with pytest.raises(LabelEncoderError, match=r"the words of 'a photo of a zxqw' \(unknown: zxqw\).*packaged:"):
         encoder.encode(["a photo of a cat", "a photo of a zxqw", "a photo of a dog"])
 
 

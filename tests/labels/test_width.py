@@ -155,5 +155,5 @@ def test_many_texts_are_reduced_block_by_block_to_the_same(monkeypatch):
 def test_an_encoder_that_tells_nothing_apart_is_an_error():
     wide, narrow = embeddings(5, 6, 4)
     wide[:] = wide[0]
-    with pytest.raises(LabelEncoderError, match="number 1 of 2 gives all labels the same embedding"):
+    with pytest.raises(LabelEncoderError, match="number 1 of 2 returns the same embedding for all labels"):
         common_width([wide, narrow], np.ones(5))
