@@ -14,7 +14,7 @@ from emms.labels.embed import LabelsKey, read_label_embeddings
 from emms.labels.width import common_width
 from emms.models.features import SHARD_ROWS, Features, FeaturesKey, find_features
 from emms.moments import ClassMoments, Moments, TargetMoments
-from emms.moments.folds import add_up, deal
+from emms.moments.folds import add_up, assign_folds
 from emms.run.keys import MomentsKey
 from emms.run.stage import Workspace
 from emms.store import Store
@@ -75,8 +75,8 @@ class StoredSource(Source):
             parts = [ClassMoments(self.batches.dimension, self._samples.labels) for _ in range(folds)]
         else:
             parts = [TargetMoments(self.batches.dimension, *targets.shape[1:]) for _ in range(folds)]
-        dealt = deal(self.label_index, folds, self._run.spec.seed)
-        add_up(parts, self.batches, dealt, self.label_index, targets)
+        fold_of = assign_folds(self.label_index, folds, self._run.spec.seed)
+        add_up(parts, self.batches, fold_of, self.label_index, targets)
         return parts
 
 

@@ -188,7 +188,7 @@ def test_features_that_are_no_numbers_are_counted(kind, bad):
     make, samples = kind
     X, labels = samples(0)
     X[[3, 3, 7], [0, 1, 2]] = bad
-    with pytest.raises(EstimatorError, match="features of 2 of 50 samples hold nan or infinity"):
+    with pytest.raises(EstimatorError, match="features of 2 of 50 samples contain nan or infinity"):
         make().update(X, labels)
 
 
@@ -214,7 +214,7 @@ def test_features_too_large_to_square_are_refused():
             [[0, 0, 0]],
             r"class labels must be integers of shape \(N,\), not int64 of shape \(1, 3\)",
         ),
-        ([[1, 2], [3]], [0, 0], "features cannot be made an array"),
+        ([[1, 2], [3]], [0, 0], "features cannot be converted to an array"),
     ],
 )
 def test_wrong_input_is_named(X, y, message):
@@ -228,13 +228,13 @@ def test_label_embeddings_that_do_not_belong_are_refused():
         by_class.label_products(np.zeros((C + 1, D2, K)))
     with pytest.raises(EstimatorError, match="needed"):
         by_class.label_products()
-    with pytest.raises(EstimatorError, match="hold nan"):
+    with pytest.raises(EstimatorError, match="contain nan"):
         by_class.label_products(np.full((C, D2, K), np.nan))
-    with pytest.raises(EstimatorError, match="already hold"):
+    with pytest.raises(EstimatorError, match="already contain"):
         by_sample.label_products(np.zeros((C, D2, K)))
     with pytest.raises(EstimatorError, match=r"shape \(samples, 3, 2\)"):
         by_sample.update(np.zeros((5, D1)), np.zeros((5, D2, K + 1)))
-    with pytest.raises(EstimatorError, match="label embeddings hold nan"):
+    with pytest.raises(EstimatorError, match="label embeddings contain nan"):
         by_sample.update(np.zeros((5, D1)), np.full((5, D2, K), np.nan))
 
 
@@ -247,16 +247,16 @@ def test_moments_of_different_shape_are_not_added():
 
 def test_more_than_there_is_cannot_be_taken_out():
     part = ClassMoments(D1, C).update(*class_samples(0))
-    with pytest.raises(EstimatorError, match="50 samples cannot be taken out of those of 0"):
+    with pytest.raises(EstimatorError, match="50 samples cannot be subtracted from those of 0"):
         ClassMoments(D1, C) - part
 
 
 def test_what_was_never_added_cannot_be_taken_out():
     rng = np.random.default_rng(0)
     total = ClassMoments(3, 2).update(rng.standard_normal((20, 3)), np.arange(20) % 2)
-    with pytest.raises(EstimatorError, match="these samples were not"):
+    with pytest.raises(EstimatorError, match="include the same samples"):
         total - ClassMoments(3, 2).update(rng.standard_normal((12, 3)), np.zeros(12, dtype=int))
-    with pytest.raises(EstimatorError, match="these samples were not"):
+    with pytest.raises(EstimatorError, match="include the same samples"):
         total - ClassMoments(3, 2).update(100 * rng.standard_normal((12, 3)), np.arange(12) % 2)
     with pytest.raises(EstimatorError, match="not with NoneType"):
         total + None
@@ -265,5 +265,5 @@ def test_what_was_never_added_cannot_be_taken_out():
 def test_tables_that_are_no_moments_are_refused():
     table = ClassMoments(3, 2).update(np.eye(3), np.array([0, 1, 1])).to_table()
     for other in (table.slice(1), table.drop_columns(["mean"]), table.replace_schema_metadata({"moments": "{"})):
-        with pytest.raises(EstimatorError, match="holds no class moments"):
+        with pytest.raises(EstimatorError, match="contains no class moments"):
             ClassMoments.from_table(other)

@@ -66,9 +66,9 @@ def test_tensors_that_do_not_fit_are_refused():
     X, y, Z = data()
     spoilt = torch.tensor(X, device=DEVICE)
     spoilt[3, 4] = torch.nan
-    with pytest.raises(EstimatorError, match="1 of 300 samples hold nan"):
+    with pytest.raises(EstimatorError, match="1 of 300 samples contain nan"):
         ClassMoments(20, 4).update(spoilt, y)
-    with pytest.raises(EstimatorError, match="do not go with 300 labels"):
+    with pytest.raises(EstimatorError, match="do not match 300 labels"):
         TargetMoments(20, 7, 2).update(spoilt[:-1], Z)
     with pytest.raises(EstimatorError, match="cannot be combined"):
         ClassMoments(21, 4).update(torch.tensor(X, device=DEVICE), y)

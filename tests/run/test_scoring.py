@@ -12,7 +12,7 @@ from emms.estimators import make_estimator
 from emms.estimators.emms import EMMS
 from emms.labels.embed import read_label_embeddings
 from emms.models.features import SHARD_ROWS, find_features
-from emms.moments.folds import deal
+from emms.moments.folds import assign_folds
 from emms.run import scoring
 from emms.run.executor import Inline
 from emms.run.scoring import SCORE, networks, scorings
@@ -155,10 +155,10 @@ def test_the_key_of_a_score_is_known_before_anything_is_computed(settings):
 
 def test_samples_of_a_label_are_dealt_evenly_and_by_seed():
     labels = np.repeat([0, 1, 2], [50, 23, 7])
-    folds = deal(labels, 5, seed=0)
+    folds = assign_folds(labels, 5, seed=0)
     for label in range(3):
         counts = np.bincount(folds[labels == label], minlength=5)
         assert counts.max() - counts.min() <= 1
     assert np.ptp(np.bincount(folds)) == 0
-    assert (deal(labels, 5, seed=0) == folds).all()
-    assert (deal(labels, 5, seed=1) != folds).any()
+    assert (assign_folds(labels, 5, seed=0) == folds).all()
+    assert (assign_folds(labels, 5, seed=1) != folds).any()
