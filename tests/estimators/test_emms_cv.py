@@ -12,7 +12,7 @@ from emms.estimators import make_estimator
 from emms.estimators.emms import EMMS, EMMSCV
 from emms.estimators.emms_decoded import EMMSDecoded
 from emms.moments import ClassMoments, TargetMoments
-from emms.moments.folds import deal
+from emms.moments.folds import assign_folds
 
 
 def naive(X, Z, y, folds):
@@ -47,14 +47,14 @@ def naive(X, Z, y, folds):
 @pytest.mark.parametrize("shape", [{}, {"D2": 3, "C": 8}, {"D2": 20, "C": 2}, {"N": 60, "D1": 100}, {"K": 1}])
 def test_it_is_the_naive_computation_on_the_samples(shape):
     X, Z, y = problem(**shape)
-    expected = naive(X, Z[y], y, deal(y, 5, seed=0))
+    expected = naive(X, Z[y], y, assign_folds(y, 5, seed=0))
     assert EMMS(validation=5).fit(X, Z, y).score_ == pytest.approx(expected, abs=1e-5)
 
 
 def test_labels_of_samples_are_scored_as_labels_of_classes_are():
     X, Z, y = problem()
-    dealt = deal(y, 4, seed=3)
-    parts = [dealt == fold for fold in range(4)]
+    fold_of = assign_folds(y, 4, seed=3)
+    parts = [fold_of == fold for fold in range(4)]
     by_class = EMMS(validation=4).fit_folds([ClassMoments(12, 5).update(X[p], y[p]) for p in parts], Z)
     by_sample = EMMS(validation=4).fit_folds([TargetMoments(12, 6, 3).update(X[p], Z[y[p]]) for p in parts])
     assert by_sample.score_ == pytest.approx(by_class.score_, rel=1e-9)
@@ -80,10 +80,12 @@ def test_it_lies_below_one_and_near_it_for_features_that_tell_all():
 def test_units_shifts_and_the_order_within_folds_change_nothing(seed):
     rng = np.random.default_rng(seed)
     X, Z, y = problem(seed=seed)
-    dealt = deal(y, 5, seed=0)
+    fold_of = assign_folds(y, 5, seed=0)
 
     def scored(X, order):
-        folds = [ClassMoments(12, 5).update(X[order][dealt[order] == f], y[order][dealt[order] == f]) for f in range(5)]
+        folds = [
+            ClassMoments(12, 5).update(X[order][fold_of[order] == f], y[order][fold_of[order] == f]) for f in range(5)
+        ]
         return EMMSCV().fit_folds(folds, Z).score_
 
     score = scored(X.astype(np.float64), np.arange(len(X)))
@@ -96,8 +98,8 @@ def test_constant_columns_and_columns_that_vary_in_one_fold_alone_do_no_harm():
     score = EMMSCV().fit(X, Z, y).score_
     constant = np.hstack([X, np.full((len(X), 3), 7, np.float32)])
     assert EMMSCV().fit(constant, Z, y).score_ == pytest.approx(score, abs=1e-6)
-    dealt = deal(y, 5, seed=0)
-    rare = np.where(dealt == 2, 1000 * np.random.default_rng(0).standard_normal(len(X)), 0)[:, None]
+    fold_of = assign_folds(y, 5, seed=0)
+    rare = np.where(fold_of == 2, 1000 * np.random.default_rng(0).standard_normal(len(X)), 0)[:, None]
     assert EMMSCV().fit(np.hstack([X, rare]), Z, y).score_ == pytest.approx(score, abs=0.05)
 
 
@@ -114,7 +116,7 @@ def test_what_cannot_be_cross_validated_is_refused():
         EMMSCV().fit(X[:3], Z, y[:3])
     with pytest.raises(EstimatorError, match="hardly vary"):
         EMMSCV().fit(X, Z, np.zeros_like(y))
-    with pytest.raises(EstimatorError, match="must be one a sample"):
+    with pytest.raises(EstimatorError, match="must be one per sample"):
         EMMSCV().fit(X[:-1], Z, y)
     with pytest.raises(EstimatorError, match="sum up moments by fold"):
         EMMSCV().partial_fit(X, Z, y)

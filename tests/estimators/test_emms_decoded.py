@@ -10,7 +10,7 @@ from problems import of_classes
 
 from emms.errors import EstimatorError
 from emms.estimators.emms_decoded import EMMSDecoded
-from emms.moments.folds import deal
+from emms.moments.folds import assign_folds
 
 problem = partial(of_classes, noise=3.0)
 
@@ -40,8 +40,8 @@ def naive(X, Z, y, folds):
 def test_it_is_the_naive_computation_on_the_samples(shape):
     X, Z, y = problem(**shape)
     scored = EMMSDecoded().fit(X, Z, y)
-    assert scored.score_ == naive(X, Z, y, deal(y, 5, seed=0))
-    assert scored.fold_scores_ @ np.bincount(deal(y, 5, seed=0)) / len(X) == pytest.approx(scored.score_)
+    assert scored.score_ == naive(X, Z, y, assign_folds(y, 5, seed=0))
+    assert scored.fold_scores_ @ np.bincount(assign_folds(y, 5, seed=0)) / len(X) == pytest.approx(scored.score_)
 
 
 def test_width_alone_earns_nothing():
@@ -70,15 +70,15 @@ def test_a_class_that_one_sample_has_and_columns_that_are_constant_do_no_harm():
 
 def test_what_cannot_be_scored_is_refused():
     X, Z, y = problem()
-    with pytest.raises(EstimatorError, match="3 samples cannot be dealt into 5 folds"):
+    with pytest.raises(EstimatorError, match="3 samples cannot be split into 5 folds"):
         EMMSDecoded().fit(X[:3], Z, y[:3])
     with pytest.raises(EstimatorError, match="two classes or more"):
         EMMSDecoded().fit(X, Z, np.zeros_like(y))
-    with pytest.raises(EstimatorError, match="hold nan"):
+    with pytest.raises(EstimatorError, match="contain nan"):
         EMMSDecoded().fit(np.where(np.arange(12) == 3, np.nan, X), Z, y)
     with pytest.raises(EstimatorError, match="must lie in"):
         EMMSDecoded().fit(X, Z[:3], y)
-    with pytest.raises(EstimatorError, match="one a row"):
+    with pytest.raises(EstimatorError, match="one per row"):
         EMMSDecoded().fit(X[:-1], Z, y)
 
 
@@ -123,9 +123,9 @@ def captions(N=400, U=300, D1=12, D2=8, K=2, noise=1.0, seed=0):
 def naive_own_labels(X, Z, y, folds, others, seed):
     """Ridge regression by its normal equations, and every sample beside labels drawn one sample at a time."""
     X, Z = X.astype(float), np.swapaxes(Z, 1, 2).reshape(len(Z), -1)
-    dealt, right = deal(y, folds, seed), np.zeros(len(y))
+    fold_of, right = assign_folds(y, folds, seed), np.zeros(len(y))
     for fold in range(folds):
-        train = dealt != fold
+        train = fold_of != fold
         mean, ridge = X[train].mean(axis=0), np.diag(X.shape[1] * X.var(axis=0))
         units = lambda z, of=Z[y[train]]: (z - of.mean(axis=0)) / of.std(axis=0)  # noqa: E731
         centred = X[train] - mean

@@ -45,5 +45,5 @@ def test_one_source_class_leaves_the_entropy_of_the_labels():
 def test_what_it_cannot_score_is_refused():
     with pytest.raises(EstimatorError, match="two classes or more"):
         LEEP().fit(np.eye(3), [1, 1, 1])
-    with pytest.raises(EstimatorError, match="logits of 3 of 3 samples hold nan or infinity"):
+    with pytest.raises(EstimatorError, match="logits of 3 of 3 samples contain nan or infinity"):
         LEEP().fit(np.full((3, 3), -np.inf), [0, 1, 1])

@@ -23,7 +23,7 @@ def test_it_is_what_scikit_learn_gives_on_the_same_folds(C, monkeypatch):
     X, y = samples()
     fold = np.random.default_rng(1).permutation(150) % 5
     monkeypatch.setattr(linear_probe, "canonical_order", lambda X: np.arange(len(X)))
-    monkeypatch.setattr(linear_probe, "deal", lambda *_: fold)
+    monkeypatch.setattr(linear_probe, "assign_folds", lambda *_: fold)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
     expected = cross_val_score(model, X * np.geomspace(1e-3, 1e3, 6), y, cv=PredefinedSplit(fold)).mean()
     assert LinearProbe(C=C).fit(X * np.geomspace(1e-3, 1e3, 6), y).score_ == pytest.approx(expected)
@@ -64,5 +64,5 @@ def test_too_few_iterations_are_no_reason_to_warn():
 
 def test_too_few_samples_for_the_folds_are_refused():
     X, y = samples(N=4)
-    with pytest.raises(EstimatorError, match=r"4 samples cannot be dealt into 5 folds; .*fewer 'folds'"):
+    with pytest.raises(EstimatorError, match=r"4 samples cannot be split into 5 folds; .*fewer 'folds'"):
         LinearProbe().fit(X, y)

@@ -109,5 +109,5 @@ def test_what_it_cannot_score_is_refused():
         LogME().fit(np.eye(3), np.eye(3))
     with pytest.raises(EstimatorError, match="two classes or more"):
         LogME().fit(np.eye(3)[:1], np.array([0]))
-    with pytest.raises(EstimatorError, match="hold nan or infinity"):
+    with pytest.raises(EstimatorError, match="contain nan or infinity"):
         LogME().fit(np.full((3, 2), np.nan), np.array([0, 1, 0]))

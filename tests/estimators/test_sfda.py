@@ -104,7 +104,7 @@ def test_odd_shapes_give_a_number(N, D1, C):
 
 def test_where_every_network_is_perfect_it_says_so():
     X, y = random_case(0, N=40, D1=120)
-    with pytest.warns(UnreliableScoreWarning, match="'sfda' finds every sample in its own class"):
+    with pytest.warns(UnreliableScoreWarning, match="'sfda' assigns probability 1 to the right class"):
         assert SFDA().fit(X, y).score_ == pytest.approx(1)
 
 
