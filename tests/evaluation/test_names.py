@@ -69,7 +69,9 @@ def test_an_id_takes_precedence_over_the_names_of_others():
 def test_a_name_that_fits_two_candidates_is_an_error_only_where_it_is_used():
     names = {"timm:a": checkpoint_names("x/best.pt"), "timm:b": checkpoint_names("y/best.pt")}
     assert named_as(truth("x/best.pt", "y/best.pt"), names)["model"].to_list() == ["timm:a", "timm:b"]
-    with pytest.raises(EMMSError, match=r"mine.csv: 'best' fits 2 candidates, 'timm:a', 'timm:b'; write the full name"):
+    with pytest.raises(
+        EMMSError, match=r"mine.csv: 'best' matches 2 candidates, 'timm:a', 'timm:b'; write the full name"
+    ):
         named_as(truth("x/best.pt", "best"), names, "mine.csv")
 
 

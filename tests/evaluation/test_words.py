@@ -67,7 +67,7 @@ def test_names_with_the_separator_are_whole():
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        (1, "every metric is undefined with one model in common; a comparison takes two or more, a correlation three"),
+        (1, "every metric is undefined with one model in common; a comparison needs two or more, a correlation three"),
         (2, "correlations are undefined with two models in common"),
         (3, "rel@3, recall@3, rel@5, recall@5 are undefined with 3 models, where they are always 1"),
         (5, "rel@5, recall@5 are undefined with 5 models, where they are always 1"),
@@ -83,7 +83,7 @@ def test_what_is_undefined_otherwise():
     assert undefined(row_of(names, names)) == ""
     assert "scores, or all values of the truth, are equal" in undefined(row_of(dict.fromkeys(names, 1.0), names))
     losses = {name: -value for name, value in names.items()}
-    assert undefined(row_of(names, losses)) == "rel@k is undefined where the best value of the truth is not positive"
+    assert undefined(row_of(names, losses)) == "rel@k is undefined if the best value of the truth is not positive"
 
 
 def test_words_name_every_metric_that_is_undefined():
