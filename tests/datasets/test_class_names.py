@@ -117,7 +117,7 @@ models: [timm:resnet18]
         ("[null, a]", "None is not text"),
     ):
         with pytest.raises(
-            SpecError, match=rf"^spec '.*' cannot be used:\n  line 2, dataset\.class_names: .*{message}[^\n]*$"
+            SpecError, match=rf"^spec '.*' is invalid:\n  line 2, dataset\.class_names: .*{message}[^\n]*$"
         ):
             given(text)
 

@@ -119,13 +119,13 @@ def test_a_validator_with_a_bug_is_reported_with_its_format(install):
 @pytest.mark.parametrize(
     ("dataset", "complaint"),
     [
-        ("photos", r"'photos' does not say which format it has; write \{format: imagefolder, path: photos\}"),
-        ("\x1b[31m", r"'\\x1b\[31m' does not say"),
+        ("photos", r"'photos' has no format; write for example \{format: imagefolder, path: photos\}"),
+        ("\x1b[31m", r"'\\x1b\[31m' has no format"),
         (3, "is not a mapping"),
         (None, "is not a mapping"),
         ({}, "has no `format:`"),
-        ({"format": 3}, "`format:` takes a name, not 3"),
-        ({"format": ["digits"]}, r"`format:` takes a name, not \['digits'\]"),
+        ({"format": 3}, "`format:` must be a name, not 3"),
+        ({"format": ["digits"]}, r"`format:` must be a name, not \['digits'\]"),
         ({"format": "digitz"}, "dataset format 'digitz' is unknown; did you mean 'digits'"),
         ({"format": "imagefolder"}, "dataset.path: is required"),
         ({"format": "imagefolder", "path": ""}, "dataset.path: is empty"),

@@ -75,7 +75,7 @@ def test_what_a_spec_can_be_loaded_from(source):
         (("{format: digits}", "{path: x}"), r"line 1, dataset: has no `format:`"),
         (
             ("{format: digits}", "photos"),
-            r"line 1, dataset: 'photos' does not say .*\{format: imagefolder, path: photos",
+            r"line 1, dataset: 'photos' has no format .*\{format: imagefolder, path: photos",
         ),
         (("{format: digits}", "{format: imagefolder, path: ''}"), r"line 1, dataset.path: is empty; name a file"),
         (("{format: digits}", "{format: imagefolder}"), r"dataset.path: is required"),
@@ -98,7 +98,7 @@ def test_what_a_spec_can_be_loaded_from(source):
         (("vit_small_patch16_224@blocks.6", "resnet50.a1_in1k"), r"line 2, models: .*name of more than one entry"),
         (("estimators:", "seed: 1\nseed: 2\nestimators:"), r"line 7: key 'seed' is already in this mapping"),
         (("estimators: [", "estimators: [{name: emms, alpha: .nan}, "), r"line 6, estimators\[0\]: setting 'alpha'"),
-        (("seed: 3", 'alias: "a\\tb"'), r"line 5, models\[2\].alias: holds characters that cannot be printed"),
+        (("seed: 3", 'alias: "a\\tb"'), r"line 5, models\[2\].alias: contains characters that cannot be printed"),
         (("estimators:", 'store: "a\u202eb"\nestimators:'), r"line 6, store: .*cannot be printed"),
         (("estimators:", "output: ~no-such-user/x\nestimators:"), r"line 6, output: is in the home .*~no-such-user"),
         (("dataset:", "dataset: ["), r"is not YAML"),
