@@ -94,7 +94,7 @@ def test_a_truth_that_knows_only_what_could_not_be_ranked_costs_no_result(settin
     assert len(ranking) == 2
     assert ranking.agreement == [
         "weighted Kendall tau with the truth: undefined (every metric is undefined with no model in common; a "
-        "comparison takes two or more, a correlation three), over none of 3 candidates; not in the truth: "
+        "comparison needs two or more, a correlation three), over none of 3 candidates; not in the truth: "
         "'timm:mobilenetv3_small_050 (untrained, seed 0)', 'timm:resnet10t (untrained, seed 0)'; without a score: "
         "'timm:mobilenetv3_small_050@blocks.1 (untrained, seed 0)'"
     ]

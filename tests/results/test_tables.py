@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from emms.results.tables import add_whole, fitting
+from emms.results.tables import add_numbers, fitting
 
 ROWS = {"a-rather-long-name-of-a-model": ("0.1234 ± 0.0500", "12,345", "6"), "short": ("-1.0000 ± 0.2000", "9", "7")}
 COLUMNS = {"score": 0, "features": 1, "a heading that is much wider than its cells": 2}
@@ -19,7 +19,7 @@ def build(optional):
     table.add_column("name", overflow="fold", min_width=8)
     shown = [c for c in COLUMNS if c == "score" or c in optional]
     for column in shown:
-        add_whole(table, column, [row[COLUMNS[column]] for row in ROWS.values()])
+        add_numbers(table, column, [row[COLUMNS[column]] for row in ROWS.values()])
     for name, row in ROWS.items():
         table.add_row(name, *(row[COLUMNS[column]] for column in shown))
     return table
