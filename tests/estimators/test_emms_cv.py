@@ -118,7 +118,7 @@ def test_what_cannot_be_cross_validated_is_refused():
         EMMSCV().fit(X, Z, np.zeros_like(y))
     with pytest.raises(EstimatorError, match="must be one per sample"):
         EMMSCV().fit(X[:-1], Z, y)
-    with pytest.raises(EstimatorError, match="sum up moments by fold"):
+    with pytest.raises(EstimatorError, match="update moments per fold"):
         EMMSCV().partial_fit(X, Z, y)
     assert make_estimator("emms-cv", validation=10).folds == 10
 

@@ -101,9 +101,9 @@ def test_batches_are_as_good_as_one_piece_and_must_be_all_there():
     whole = EMMSDecoded().fit(X, Z, y).score_
     for size in (1, 7, 150):
         assert EMMSDecoded().fit_batches([X[i : i + size] for i in range(0, 150, size)], Z, y).score_ == whole
-    with pytest.raises(EstimatorError, match="hold 143 rows"):
+    with pytest.raises(EstimatorError, match="contain 143 rows"):
         EMMSDecoded().fit_batches((X[i : i + 7] for i in range(0, 150, 7)), Z, y)
-    with pytest.raises(EstimatorError, match="hold 100 rows"):
+    with pytest.raises(EstimatorError, match="contain 100 rows"):
         EMMSDecoded().fit_batches([X[:100]], Z, y)
     with pytest.raises(EstimatorError, match="more rows of features than labels"):
         EMMSDecoded().fit_batches([X, X], Z, y)

@@ -105,5 +105,7 @@ def test_what_it_cannot_score_is_refused():
     X, y = random_case(0)
     with pytest.raises(EstimatorError, match="all features are constant"):
         GBC().fit(np.full((30, 4), 0.1), np.arange(30) % 3)
-    with pytest.raises(EstimatorError, match=r"same for all its samples.*two samples or more of each class"):
+    with pytest.raises(
+        EstimatorError, match=r"features of all samples are the same.*two samples or more of each class"
+    ):
         GBC().fit(X[:4], y[:4])

@@ -94,9 +94,11 @@ def test_what_it_cannot_score_is_refused():
     X, y = random_case(0)
     with pytest.raises(EstimatorError, match=r"all features are constant.*leave the network out"):
         LDA().fit(np.full((30, 4), 0.1), np.arange(30) % 3)
-    with pytest.raises(EstimatorError, match=r"same for all its samples.*two samples or more of each class"):
+    with pytest.raises(
+        EstimatorError, match=r"features of all samples are the same.*two samples or more of each class"
+    ):
         LDA().fit(X[:4], y[:4])
-    with pytest.raises(EstimatorError, match="same for all its samples"):
+    with pytest.raises(EstimatorError, match="features of all samples are the same"):
         LDA().fit(X[y], y)
     with pytest.raises(EstimatorError, match="too large to square"):
         LDA().fit(1e200 * X, y)

@@ -112,5 +112,5 @@ def test_what_it_cannot_score_is_refused():
     X, y = random_case(0)
     with pytest.raises(EstimatorError, match="all features are constant"):
         SFDA().fit(np.full((30, 4), 0.1), np.arange(30) % 3)
-    with pytest.raises(EstimatorError, match="same for all its samples"):
+    with pytest.raises(EstimatorError, match="features of all samples are the same"):
         SFDA().fit(X[:4], y[:4])

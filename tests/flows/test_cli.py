@@ -158,7 +158,7 @@ def test_a_store_and_an_output_that_cannot_be_written(emms, spec, tmp_path):
 
 def test_a_truth_that_knows_none_of_the_models(emms, spec, tmp_path):
     (tmp_path / "truth.csv").write_text("model,value\nresnet10,0.9\n")
-    refused(emms("rank", spec(truth="truth.csv")), "knows none of the models ranked", "'resnet10'")
+    refused(emms("rank", spec(truth="truth.csv")), "has none of the ranked models", "'resnet10'")
 
 
 def test_a_limit_of_nothing(emms, spec):
@@ -264,7 +264,7 @@ def test_a_prefect_server_that_does_not_answer_is_named_before_any_network_runs(
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: url}):
-        refused(emms("rank", spec()), f"PREFECT_API_URL={url}", "does not answer", "prefect config unset")
+        refused(emms("rank", spec()), f"PREFECT_API_URL={url}", "does not respond", "prefect config unset")
     assert not (tmp_path / "artifacts" / "features").exists()
 
 
@@ -329,5 +329,5 @@ def test_an_error_that_nobody_foresaw_has_an_exit_code_of_its_own(emms, spec, mo
     code, _, err = emms("rank", spec())
     assert code == UNFORESEEN
     assert "ZeroDivisionError" in err
-    assert "fault of emms" in err
+    assert "bug in emms" in err
     assert "Traceback" not in err

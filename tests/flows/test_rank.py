@@ -180,7 +180,7 @@ def test_too_few_samples_are_warned_of_with_the_models_named(settings):
     (warning,) = read_run(settings)["warnings"]
     assert "24 samples are few" in warning
     assert "timm:resnet10t (untrained, seed 0) (512)" in warning
-    assert "What helps" in warning
+    assert "Remedies" in warning
 
 
 def test_results_are_kept_as_json_and_never_as_pickles(settings):

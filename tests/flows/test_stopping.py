@@ -112,7 +112,7 @@ def test_a_signal_stops_the_run_at_its_next_batch_keeps_its_features_and_ends_th
     assert command.end(timeout=TO_A_BATCH_S) == 128 + number
     said = " ".join(command.heard.split())
     kept = re.search(
-        r"stopped; features kept: ([\d,]+) of 1,797 for packaged:efficientnet-lite0, .* goes on from there", said
+        r"stopped; features kept: ([\d,]+) of 1,797 for packaged:efficientnet-lite0, .* continues from there", said
     )
     assert kept, said
     assert "Traceback" not in said
