@@ -41,7 +41,7 @@ class FashionMNIST(Dataset):
     format: Literal["fashion-mnist"] = "fashion-mnist"
     path: UserPath = Field(
         Path("/usr/share/datasets/fashion-mnist"),
-        description="The folder that holds the IDX files, gzipped or not. The default is where Debian's package "
+        description="The folder of the IDX files, gzipped or not. The default is where Debian's package "
         "dataset-fashion-mnist puts them.",
     )
     split: Literal["train", "test"] = Field(
@@ -117,7 +117,7 @@ def _parse(path: str, dimensions: int, state: tuple[int, ...]) -> np.ndarray:
     shape = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4"))
     if len(data) - header != (expected := int(np.prod(shape, dtype=object))):
         raise DatasetError(
-            f"'{path}' should hold {' x '.join(map(str, shape))} = {expected} bytes but holds {len(data) - header}; "
+            f"'{path}' should have {' x '.join(map(str, shape))} = {expected} bytes but has {len(data) - header}; "
             f"download it again"
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -95,8 +95,8 @@ def _column(table: pl.DataFrame, what: str, *names: str) -> str:
     if len(table.columns) == 1 and ";" in table.columns[0]:
         raise EMMSError(f"{what}: the columns are separated by semicolons; write the table again, with commas")
     near = next(filter(None, (did_you_mean(name, table.columns) for name in names)), "")
-    wanted = " or ".join(f"'{name}'" for name in names)
-    raise EMMSError(f"{what}: there is no column {wanted}{near} (columns: {_listed(table.columns)})")
+    expected = " or ".join(f"'{name}'" for name in names)
+    raise EMMSError(f"{what}: there is no column {expected}{near} (columns: {_listed(table.columns)})")
 
 
 def _checked(table: pl.DataFrame, optional: list[str], column: str, name: str, what: str) -> pl.DataFrame:

@@ -59,12 +59,12 @@ class StaticVectors(LabelEncoder):
             f"order, such as packaged:all-minilm-l6-v2, can tell them apart"
         )
 
-    def _vectors(self, wanted: set[str]) -> dict[str, np.ndarray]:
+    def _vectors(self, words: set[str]) -> dict[str, np.ndarray]:
         """Return the vectors of the known ones among the words, in float64."""
         try:
             matrix = np.load(self._matrix, mmap_mode="r", allow_pickle=False)
             index = pl.read_parquet(self._index, columns=[0]).to_series()
-            rows = index.is_in(list(wanted)).arg_true()
+            rows = index.is_in(list(words)).arg_true()
         except (OSError, ValueError, pl.exceptions.PolarsError) as cause:
             raise self._unreadable(cause) from cause
         if matrix.ndim != 2 or len(matrix) != len(index) or matrix.dtype.kind != "f":

@@ -42,7 +42,7 @@ def read_weights(path: Path) -> Tensors:
     return _read(path) if tensors is None else tensors
 
 
-def hold(path: Path, tensors: Tensors) -> None:
+def cache_tensors(path: Path, tensors: Tensors) -> None:
     """Cache tensors for the next `read_weights` of the same unchanged file, if they are memory-mapped."""
     if not _is_mapped(path):
         return

@@ -70,7 +70,7 @@ class OwnWeights:
                         raise ModelError(f"checkpoint '{path}' is being written; wait until it is complete")
                     fields = fit._asdict()
                     user_cache.write("checkpoints", key, fields)
-                    self._hold(tensors)
+                    self._cache(tensors)
             except OSError as cause:
                 raise ModelError(f"checkpoint '{path}' cannot be read: {cause.strerror or cause}") from cause
         return Fit(**fields)
@@ -81,10 +81,10 @@ class OwnWeights:
 
         return self._built(self._part(read_weights(self._path), fit.prefix), fit)
 
-    def _hold(self, tensors: Tensors) -> None:
-        from emms.models.checkpoints import hold
+    def _cache(self, tensors: Tensors) -> None:
+        from emms.models.checkpoints import cache_tensors
 
-        hold(self._path, tensors)
+        cache_tensors(self._path, tensors)
 
     def _read(self) -> tuple[Fit, Tensors]:
         from emms.models import checkpoints

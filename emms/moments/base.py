@@ -19,7 +19,9 @@ from emms.moments.projection import ColumnSpace, varies
 
 EPSILON = 1e-8
 """Added to a standard deviation before dividing by it, so that a constant column becomes zero."""
-_BLOCK_BYTES = 32 * 2**20  # of float64 copies in memory at a time: large enough for BLAS, small beside the features
+_BLOCK_BYTES = (
+    32 * 2**20
+)  # of float64 copies in memory at a time: large enough for BLAS, small compared to the features
 
 
 @dataclass(frozen=True)

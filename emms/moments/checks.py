@@ -22,8 +22,8 @@ def as_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
     if len(shape) == 3 and array.ndim == 2:
         array = array[:, :, None]
     fits = array.ndim == len(shape) and all(
-        length == wanted if isinstance(wanted, int) else length or not axis
-        for axis, (length, wanted) in enumerate(zip(array.shape, shape, strict=True))
+        length == expected if isinstance(expected, int) else length or not axis
+        for axis, (length, expected) in enumerate(zip(array.shape, shape, strict=True))
     )
     if not fits or array.dtype.kind not in "fiu":
         raise EstimatorError(

@@ -130,7 +130,7 @@ class ClassMoments(Moments):
     def _checked_classes(self, y: Any) -> np.ndarray:
         y = as_class_indices(y)
         if len(y) and (y.min() < 0 or y.max() >= self.n_classes):
-            raise EstimatorError(f"class labels must lie in 0 … {self.n_classes - 1}, not in {y.min()} … {y.max()}")
+            raise EstimatorError(f"class labels must be in 0 … {self.n_classes - 1}, not in {y.min()} … {y.max()}")
         return y
 
     def _checked_embeddings(self, label_embeddings: np.ndarray | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The command in processes of its own: killed and started again, and with a real Prefect server."""
+"""The command in separate processes: killed and started again, and with a real Prefect server."""
 
 from __future__ import annotations
 
@@ -48,24 +48,34 @@ def environment(tmp_path) -> dict[str, str]:
     return {**own, "PREFECT_HOME": str(tmp_path / "prefect")}
 
 
-IMPATIENT = """
+FREQUENT_REPORTS = """
 import emms.models.extraction, emms.results.terminal
 from flows.cli import main
 
 emms.models.extraction.SAVE_S = emms.results.terminal.LOG_S = 0.5
 main()
 """
-"""The command, which stores features and says how far it is twice a second, so that tests need not take minutes."""
+"""The command, with features stored and progress logged twice per second, so that tests are fast."""
 
 
 def start(environment: dict[str, str], folder: Path, store: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", IMPATIENT, "rank", "spec.yaml", "--store", store, "--output", f"out-{store}"]
+    command = [
+        sys.executable,
+        "-c",
+        FREQUENT_REPORTS,
+        "rank",
+        "spec.yaml",
+        "--store",
+        store,
+        "--output",
+        f"out-{store}",
+    ]
     with (folder / "log").open("w") as log:
         return subprocess.Popen(command, cwd=folder, env=environment, stderr=log, text=True, start_new_session=True)
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """Kill what is left of a process and its children."""
+    """Kill a process and its children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -77,7 +87,7 @@ def scores(folder: Path, store: str) -> bytes:
     return table["score"].to_numpy().tobytes()
 
 
-def test_a_temporary_server_that_cannot_start_is_named_and_nothing_is_lost(environment, tmp_path):
+def test_a_temporary_server_that_cannot_start_is_reported(environment, tmp_path):
     unusable = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{tmp_path}/nowhere/prefect.db"}
     command = [sys.executable, "-m", "flows.cli", "rank", "spec.yaml"]
     done = subprocess.run(command, cwd=tmp_path, env={**environment, **unusable}, capture_output=True, text=True)
@@ -89,7 +99,7 @@ def test_a_temporary_server_that_cannot_start_is_named_and_nothing_is_lost(envir
     assert "Traceback" not in complaint
 
 
-def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_scores(environment, tmp_path):
+def test_a_killed_run_continues_and_ends_with_the_same_scores(environment, tmp_path):
     undisturbed = start(environment, tmp_path, "whole")
     assert undisturbed.wait(timeout=400) == 0
 
@@ -119,7 +129,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_scores(environme
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_stream_that_is_full_costs_no_result_and_is_reported_as_such(environment, tmp_path, stream):
+def test_a_full_output_stream_is_reported_and_loses_no_results(environment, tmp_path, stream):
     (tmp_path / "spec.yaml").write_text(SMALL)
     command = [sys.executable, "-m", "flows.cli", "rank", "spec.yaml", "--output", "out"]
     with open("/dev/full", "w") as full:
@@ -162,7 +172,7 @@ def ask(api: str, path: str) -> list[dict]:
         return json.loads(answer.read())
 
 
-def test_with_a_server_of_ones_own_the_run_is_there_with_readable_names(environment, tmp_path, server):
+def test_a_run_on_the_users_server_has_readable_names(environment, tmp_path, server):
     process = start({**environment, "PREFECT_API_URL": server}, tmp_path, "served")
     assert process.wait(timeout=400) == 0
     (flow_run,) = ask(server, "flow_runs")

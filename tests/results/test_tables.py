@@ -26,7 +26,7 @@ def build(optional):
 
 
 @pytest.mark.parametrize("width", range(30, 100))
-def test_what_is_shown_is_whole_and_as_much_as_there_is_room_for(width):
+def test_as_many_columns_as_fit_are_shown(width):
     console = Console(width=width, file=io.StringIO(), color_system=None)
     console.print(fitting(build, list(COLUMNS)[1:], width))
     text = console.file.getvalue()
@@ -34,5 +34,5 @@ def test_what_is_shown_is_whole_and_as_much_as_there_is_room_for(width):
     assert "0.1234 ± 0.0500" in text
     assert ("features" in text) == ("12,345" in text)
     assert ("wider" in text) == (" 6 " in text)
-    assert ("features" in text) >= ("wider" in text)  # the first ones stay longest
+    assert ("features" in text) >= ("wider" in text)  # the first columns take precedence
     assert ("wider" in text) or width < 60

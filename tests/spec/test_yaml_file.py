@@ -1,4 +1,4 @@
-"""YAML is read by the rules of YAML 1.2, within limits, whatever a file holds."""
+"""YAML files are read by the rules of YAML 1.2, within limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(tmp_path):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        # the examples of the YAML 1.2.2 specification, section 10.3.2, and what YAML 1.1 reads otherwise
+        # the examples of the YAML 1.2.2 specification, section 10.3.2, and differences from YAML 1.1
         ("", None),
         ("null", None),
         ("Null", None),
@@ -98,7 +98,7 @@ def test_nan_is_nan(written):
     assert math.isnan(read_yaml(written("a: .nan")).content["a"])
 
 
-def test_keys_are_the_text_that_is_written(written):
+def test_keys_are_strings_as_written(written):
     text = "010: a\ntrue: b\nnull: c\n1.50: d\n'': e\n? x\n: f\n"
     assert read_yaml(written(text)).content == dict(
         zip(["010", "true", "null", "1.50", "", "x"], "abcdef", strict=True)
@@ -149,7 +149,7 @@ def test_every_value_has_its_line(written):
     ],
     ids=["byte order mark", "CRLF", "CR", "marked document", "says YAML 1.1", "tabs that do not indent"],
 )
-def test_what_editors_write_is_read(written, content):
+def test_files_of_different_editors(written, content):
     assert load_spec(written(content)) == load_spec(written(SPEC))
 
 
@@ -202,7 +202,7 @@ def test_what_editors_write_is_read(written, content):
         ("42", "has no keys"),
     ],
 )
-def test_what_is_wrong_is_said_once_with_file_and_line(written, content, complaint):
+def test_faults_are_reported_once_with_file_and_line(written, content, complaint):
     with pytest.raises(SpecError) as refused:
         load_spec(written(content))
     assert complaint in str(refused.value)
@@ -212,7 +212,7 @@ def test_what_is_wrong_is_said_once_with_file_and_line(written, content, complai
 
 
 def nested(first: str, level: str) -> str:
-    """Anchors that refer to the one before: `*` in `level` becomes the alias."""
+    """Return nested anchors, each of which refers to the previous one: `*` in `level` becomes the alias."""
     return f"a0: &a0 {first}\n" + "".join(f"a{i}: &a{i} {level.replace('*', f'*a{i - 1}')}\n" for i in range(1, 900))
 
 
@@ -234,7 +234,7 @@ def nested(first: str, level: str) -> str:
         ("#" * (MAX_BYTES + 1), f"larger than {MAX_BYTES:,} bytes, which is the limit"),
     ],
 )
-def test_limits_are_named_and_nothing_hangs(written, content, limit):
+def test_limits_are_reported_without_hanging(written, content, limit):
     file, started = written(content), time.monotonic()
     with pytest.raises(SpecError, match="limit") as refused:
         load_spec(file)
@@ -251,7 +251,7 @@ def test_a_file_at_the_limits_is_read(written):
     assert read_yaml(written("a: " + "[" * depth + "x" + "]" * depth)).content
 
 
-def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
+def test_files_that_are_not_regular_raise_without_blocking(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/dev/zero")
     (tmp_path / "loop").symlink_to("loop")
@@ -340,7 +340,7 @@ PIECES = [
 @given(st.binary(max_size=200) | st.lists(st.sampled_from(PIECES), max_size=40).map(lambda p: "".join(p).encode()))
 @example(b"\xff")
 @example(b"a: &a !!map {? *a : 1}")
-def test_any_file_gives_a_spec_or_an_error_of_ours(tmp_path_factory, content):
+def test_any_file_gives_a_spec_or_a_spec_error(tmp_path_factory, content):
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     for start in (b"", SPEC.encode()):
         file.write_bytes(start + content)
