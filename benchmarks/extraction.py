@@ -1,7 +1,7 @@
 """Time and memory of feature extraction, against the bare forward passes and against loops written by hand.
 
-    python benchmarks/extraction.py [--images N] [--repeats N]    # 320 photographs of 500 x 375, three times
-    python benchmarks/extraction.py --growth                      # peak memory at 2,000 and at 20,000 small images
+    python -m benchmarks.extraction [--images N] [--repeats N]    # 320 photographs of 500 x 375, three times
+    python -m benchmarks.extraction --growth                      # peak memory at 2,000 and at 20,000 small images
 
 Each of these runs in a process of its own, for one network and for four:
 floor     the bare forward passes, on tensors in memory: what no extraction can do without
