@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from typing import Any, cast, get_type_hints
+from typing import Any, cast
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
-
-from emms.errors import EstimatorError, did_you_mean
+from emms.errors import EstimatorError
 from emms.estimators.base import Estimator, MomentEstimator, UnreliableScoreWarning
+from emms.estimators.settings import checked_settings
 from emms.registry import Registry
 
 ESTIMATORS: Registry[type[Estimator]] = Registry(
@@ -52,7 +51,8 @@ def make_estimator(name: str, **settings: Any) -> Estimator:
 
     Raises EstimatorError when the name, a setting or its value is unknown.
     """
-    return ESTIMATORS.get(name)(**_checked(name, settings))
+    estimator = ESTIMATORS.get(name)
+    return estimator(**checked_settings(estimator, settings))  # a plug-in's constructor may not check by itself
 
 
 def seeded(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -62,51 +62,18 @@ def seeded(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 
 def all_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every setting of an estimator, those given and the defaults of the others, as JSON.
+    """Return every setting of an estimator, as JSON: the given ones, and the defaults of the others.
 
     Raises EstimatorError as `make_estimator` does.
     """
-    parameters = inspect.signature(ESTIMATORS.get(name)).parameters.items()
-    defaults = {setting: p.default for setting, p in parameters if p.default is not p.empty}
-    # What is no JSON goes by its name: its text may hold an address in memory.
-    plain = json.dumps(defaults | _checked(name, settings), default=lambda v: getattr(v, "__qualname__", str(type(v))))
-    return cast(dict[str, Any], json.loads(plain))
-
-
-def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as the estimator's constructor has them."""
     estimator = ESTIMATORS.get(name)
-    known, types = inspect.signature(estimator).parameters, _types(estimator)
-    for setting in settings:
-        if setting not in known:
-            raise EstimatorError(
-                f"estimator '{name}' has no setting '{setting}'{did_you_mean(setting, known)} "
-                f"(settings: {', '.join(known) or 'none'})"
-            )
-    return {k: _of_type(name, k, value, types.get(k, Any)) for k, value in settings.items()}
-
-
-def _types(estimator: type[Estimator]) -> dict[str, Any]:
-    try:
-        return get_type_hints(estimator.__init__)
-    except NameError:  # imported for type checkers only, by another package
-        return {}
-
-
-def _of_type(name: str, setting: str, value: Any, wanted: Any) -> Any:
-    """Return a setting's value as the constructor's annotation has it. Raises EstimatorError if it is another type."""
-    try:
-        # YAML takes 1e-8, without a point, for text.
-        return TypeAdapter(wanted).validate_python(value, strict=not isinstance(value, str))
-    except PydanticSchemaGenerationError:  # an annotation that only its own package understands
-        return value
-    except ValidationError as cause:
-        fault = cause.errors()[0]
-        if fault["type"] == "literal_error":  # which of the known words are allowed is the constructor's to say
-            return value
-        raise EstimatorError(
-            f"estimator '{name}': {setting} {fault['msg'].removeprefix('Input ')}, not {value!r}"
-        ) from cause
+    parameters = inspect.signature(estimator).parameters.items()
+    defaults = {setting: p.default for setting, p in parameters if p.default is not p.empty}
+    # Values that JSON does not know are named by their class or function: their text may hold a memory address.
+    plain = json.dumps(
+        defaults | checked_settings(estimator, settings), default=lambda v: getattr(v, "__qualname__", str(type(v)))
+    )
+    return cast(dict[str, Any], json.loads(plain))
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What every transferability estimator gives, in scikit-learn's manner."""
+"""Base classes of transferability estimators, with the interface of scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from operator import add
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from emms.errors import EstimatorError
+from emms.estimators.settings import checking
 from emms.estimators.source import Source
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.checks import as_numbers, check_finite
@@ -25,12 +27,14 @@ class UnreliableScoreWarning(UserWarning):
     """A score was computed, but says little about the network; the message says why and what helps."""
 
 
-class Estimator(ABC):
-    """Scores one network's features on one dataset; larger is better, always.
+class Estimator(BaseEstimator, ABC):
+    """Scores the features of one network on one dataset; larger is always better.
 
-    The constructor takes settings only, and raises EstimatorError for values that are not allowed; `fit` returns self;
-    results end in an underscore. Its subclasses say what it reads: moments of the features (`MomentEstimator`), the
-    features themselves (`SampleEstimator`), or what the network's own classifier makes of them (`LogitsEstimator`).
+    The constructor takes only settings, and stores each in an attribute of its own name. They are checked and converted
+    by their annotations (see `emms.estimators.settings`), and EstimatorError is raised for those that do not fit.
+    `fit` returns self; results end in an underscore. What an estimator reads is said by the subclass to derive from:
+    moments of the features (`MomentEstimator`), the features themselves (`SampleEstimator`, `BatchEstimator`), or the
+    logits of the network's own classifier (`LogitsEstimator`).
     """
 
     name: ClassVar[str]
@@ -58,6 +62,20 @@ class Estimator(ABC):
     fold_scores_: np.ndarray | None = None
     """The score of each fold alone, if it is cross-validated on folds that labels and a seed determine: all candidates
     then share them, and a run says how sure the ranking is."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = checking(cls.__init__)  # type: ignore[method-assign]
+
+    @checking
+    def __init__(self) -> None: ...
+
+    def set_params(self, **settings: Any) -> Self:
+        """Change settings. Raises EstimatorError as the constructor does; then nothing has changed."""
+        changed = type(self)(**{**self.get_params(), **settings})
+        self.__dict__.update(changed.__dict__)
+        return self
 
     @abstractmethod
     def fit(self, X: Any, labels: Any, /) -> Self:

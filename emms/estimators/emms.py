@@ -20,7 +20,7 @@ from emms.estimators.base import (
     moments_of,
     warn_if_interpolating,
 )
-from emms.estimators.settings import checked_choice, checked_count, checked_positive
+from emms.estimators.settings import Count, Folds, NonNegative, Positive
 from emms.estimators.simplex import descend, minimise, project
 from emms.moments import Moments
 from emms.moments.base import EPSILON
@@ -73,15 +73,18 @@ class EMMS(LabelEmbeddingEstimator):
     """The moments that were fitted."""
 
     def __init__(
-        self, solver: Solver = "exact", tolerance: float = 1e-8, max_iter: int = 100_000, validation: int = 0
+        self,
+        solver: Solver = "exact",
+        tolerance: Positive = 1e-8,
+        max_iter: Count = 100_000,
+        validation: NonNegative = 0,
     ) -> None:
-        checked_choice(self.name, "solver", solver, Solver)
-        checked_positive(self.name, "tolerance", tolerance)
-        checked_count(self.name, "max_iter", max_iter)
-        if checked_count(self.name, "validation", validation, least=0) == 1:
-            raise EstimatorError(f"estimator '{self.name}': validation takes two folds or more, or 0, not 1")
+        if validation == 1:
+            raise EstimatorError(f"estimator '{self.name}': setting 'validation' should be 0, or 2 or more, not 1")
         if validation and solver != "exact":
-            raise EstimatorError(f"estimator '{self.name}': with validation the solver is 'exact', not '{solver}'")
+            raise EstimatorError(
+                f"estimator '{self.name}': with 'validation', setting 'solver' should be 'exact', not '{solver}'"
+            )
         self.solver, self.tolerance, self.max_iter, self.validation = solver, tolerance, max_iter, validation
 
     @property
@@ -226,8 +229,8 @@ class EMMSCV(EMMS):
     paper = "after Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "5 (D1^3 / 3 + 4 C D1^2)"
 
-    def __init__(self, validation: int = 5) -> None:
-        super().__init__(validation=checked_count(self.name, "validation", validation, least=2))
+    def __init__(self, validation: Folds = 5) -> None:
+        super().__init__(validation=validation)
 
 
 def _without_rounding(objective: float, scale: float) -> float:

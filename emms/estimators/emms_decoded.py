@@ -13,7 +13,7 @@ from emms.errors import EstimatorError
 from emms.estimators.base import BatchEstimator, check_labels_vary, checked_samples
 from emms.estimators.decoding import Asked, ClassDecoder, Decoder, OwnLabelDecoder
 from emms.estimators.samples import row_blocks
-from emms.estimators.settings import checked_count
+from emms.estimators.settings import Count, Folds, Seed
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.checks import as_class_indices, as_numbers
 from emms.moments.folds import add_up, deal
@@ -50,10 +50,8 @@ class EMMSDecoded(BatchEstimator):
     proportion = True
     version = 3
 
-    def __init__(self, validation: int = 5, others: int = 99, seed: int = 0) -> None:
-        self.validation = checked_count(self.name, "validation", validation, least=2)
-        self.others = checked_count(self.name, "others", others)
-        self.seed = checked_count(self.name, "seed", seed, least=0)
+    def __init__(self, validation: Folds = 5, others: Count = 99, seed: Seed = 0) -> None:
+        self.validation, self.others, self.seed = validation, others, seed
 
     def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
         """Score features X (N, D1) against label embeddings.

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from emms.estimators.base import SampleEstimator
 from emms.estimators.lda import discriminant
 from emms.estimators.samples import in_row_space, varying
-from emms.estimators.settings import checked_positive
+from emms.estimators.settings import Share
 
 
 class ETran(SampleEstimator):
@@ -42,8 +42,8 @@ class ETran(SampleEstimator):
     energy_: float
     """Mean of the lowest log sum exp of the features."""
 
-    def __init__(self, lowest: float = 0.005) -> None:
-        self.lowest = checked_positive(self.name, "lowest", lowest, most=1)
+    def __init__(self, lowest: Share = 0.005) -> None:
+        self.lowest = lowest
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         posteriors = discriminant(in_row_space(varying(X)), y, n_classes, X.shape[1], None).posteriors

@@ -9,7 +9,7 @@ import numpy as np
 from emms.estimators.base import SampleEstimator
 from emms.estimators.lda import check_varies_within
 from emms.estimators.samples import bounded, class_means, in_row_space, varying
-from emms.estimators.settings import checked_choice, checked_count, checked_positive
+from emms.estimators.settings import Count, Positive
 from emms.moments.projection import DEPENDENT
 
 Covariance = Literal["spherical", "diagonal"]
@@ -38,10 +38,10 @@ class GBC(SampleEstimator):
     paper: ClassVar[str] = "Pándy et al., CVPR 2022, arXiv 2111.12780"
     cost: ClassVar[str] = "N D1^2 + 9 D1^3 + 64 C^2"
 
-    def __init__(self, covariance: Covariance = "spherical", n_components: int = 64, floor: float = 1e-4) -> None:
-        self.covariance = checked_choice(self.name, "covariance", covariance, Covariance)
-        self.n_components = checked_count(self.name, "n_components", n_components)
-        self.floor = checked_positive(self.name, "floor", floor)
+    def __init__(self, covariance: Covariance = "spherical", n_components: Count = 64, floor: Positive = 1e-4) -> None:
+        self.covariance = covariance
+        self.n_components = n_components
+        self.floor = floor
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         X = self._components(in_row_space(bounded(varying(X))))

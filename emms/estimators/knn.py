@@ -8,13 +8,10 @@ import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
-from emms.estimators.samples import bounded, centred, row_blocks, squared_distances
-from emms.estimators.settings import checked_choice, checked_count
+from emms.estimators.samples import SLACK, bounded, centred, row_blocks, squared_distances
+from emms.estimators.settings import Count
 
 Distance = Literal["cosine", "euclidean"]
-
-_SLACK = 32 * np.finfo(float).eps
-"""Relative rounding error of a squared distance: what differs by less is equally far."""
 
 
 class KNN(SampleEstimator):
@@ -36,9 +33,8 @@ class KNN(SampleEstimator):
     paper: ClassVar[str] = "Sorkhei et al., TMLR 2025, arXiv 2503.18528"
     cost: ClassVar[str] = "2 N^2 D1"
 
-    def __init__(self, k: int = 5, distance: Distance = "cosine") -> None:
-        self.k = checked_count(self.name, "k", k)
-        self.distance: Distance = checked_choice(self.name, "distance", distance, Distance)
+    def __init__(self, k: Count = 5, distance: Distance = "cosine") -> None:
+        self.k, self.distance = k, distance
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         if self.k >= len(X):
@@ -73,8 +69,8 @@ def _votes(
     """Return how often each class is among the k nearest of the samples of `rows`, and those as near, (B, C)."""
     samples = np.arange(len(distances))
     distances[samples, rows.start + samples] = np.inf
-    # A distance is as uncertain as the larger of the two squares it is a difference of.
-    reach = np.partition(distances, k - 1, axis=1)[:, k - 1] + _SLACK * squares[rows]
-    distances -= _SLACK * squares
+    # Distances that differ by less than their rounding errors are equal.
+    reach = np.partition(distances, k - 1, axis=1)[:, k - 1] + SLACK * squares[rows]
+    distances -= SLACK * squares
     sample, neighbour = np.nonzero(distances <= reach[:, None])
     return np.bincount(sample * n_classes + y[neighbour], minlength=len(samples) * n_classes).reshape(-1, n_classes)

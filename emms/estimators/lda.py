@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
+from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve, eigvalsh
 from scipy.special import softmax
 
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator, UnreliableScoreWarning
 from emms.estimators.samples import class_means, in_row_space, varying
-from emms.estimators.settings import checked_positive
 from emms.moments.projection import CONSTANT
 
 LEAST_SHRINKAGE = 1e-10
 """The authors' least shrinkage of SFDA, which keeps a singular covariance solvable in float64."""
+Shrinkage = Annotated[float, Field(ge=LEAST_SHRINKAGE, le=1, allow_inf_nan=False)]
 _CERTAIN = 1e-9  # a mean posterior this near to one leaves nothing to compare
 
 
@@ -59,8 +60,8 @@ class LDA(SampleEstimator):
     shrinkage_: float
     """The shrinkage used."""
 
-    def __init__(self, shrinkage: float | None = None) -> None:
-        self.shrinkage = checked_shrinkage(self.name, shrinkage)
+    def __init__(self, shrinkage: Shrinkage | None = None) -> None:
+        self.shrinkage = shrinkage
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         fitted = discriminant(in_row_space(varying(X)), y, n_classes, X.shape[1], self.shrinkage)
@@ -106,15 +107,6 @@ def check_varies_within(within: float, total: float) -> None:
             "the features of a class are the same for all its samples, so nothing is known of its spread; "
             "use two samples or more of each class, and no duplicates"
         )
-
-
-def checked_shrinkage(name: str, shrinkage: float | None) -> float | None:
-    """Return the shrinkage; raise EstimatorError when it is not allowed."""
-    if shrinkage is None:
-        return None
-    if checked_positive(name, "shrinkage", shrinkage, most=1) < LEAST_SHRINKAGE:
-        raise EstimatorError(f"estimator '{name}': shrinkage must be at least {LEAST_SHRINKAGE}, not {shrinkage}")
-    return float(shrinkage)
 
 
 def warn_if_certain(name: str, score: float, X: np.ndarray) -> None:

@@ -10,6 +10,9 @@ from scipy.special import softmax
 from emms.estimators.base import LogitsEstimator
 from emms.estimators.samples import class_sums, row_blocks
 
+_ROUNDING = 1e-13
+"""A mean log-likelihood nearer to 0 than this is 0: networks that predict all labels must tie, not be ordered by it."""
+
 
 def leep(probabilities: np.ndarray, y: np.ndarray, n_classes: int) -> float:
     """Return the mean log-likelihood of class indices y (N,) that probabilities (N, S) of S source classes allow.
@@ -24,7 +27,8 @@ def leep(probabilities: np.ndarray, y: np.ndarray, n_classes: int) -> float:
     for rows in row_blocks(*probabilities.shape):
         # Never zero: a sample's own share of P(y_n | z) is positive where p(z | x_n) is greatest.
         total += np.log(np.einsum("ns,ns->n", conditional[y[rows]], probabilities[rows])).sum()
-    return float(total / len(y))
+    mean = float(total / len(y))
+    return mean if mean < -_ROUNDING else 0.0
 
 
 class LEEP(LogitsEstimator):

@@ -13,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import bounded, canonical_order, centred
-from emms.estimators.settings import checked_count, checked_positive
+from emms.estimators.settings import Count, Folds, Positive, Seed
+from emms.estimators.threads import one_pool
 from emms.moments.folds import deal
 
 
@@ -38,11 +39,11 @@ class LinearProbe(SampleEstimator):
     paper: ClassVar[str] = "Kornblith et al., CVPR 2019, arXiv 1805.08974"
     cost: ClassVar[str] = "4 folds max_iter N C D1"
 
-    def __init__(self, folds: int = 5, C: float = 1.0, seed: int = 0, max_iter: int = 200) -> None:
-        self.folds = checked_count(self.name, "folds", folds, least=2)
-        self.C = checked_positive(self.name, "C", C)
-        self.seed = checked_count(self.name, "seed", seed, least=0)
-        self.max_iter = checked_count(self.name, "max_iter", max_iter)
+    def __init__(self, folds: Folds = 5, C: Positive = 1.0, seed: Seed = 0, max_iter: Count = 200) -> None:
+        self.folds = folds
+        self.C = C
+        self.seed = seed
+        self.max_iter = max_iter
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         if len(X) < self.folds:
@@ -54,7 +55,8 @@ class LinearProbe(SampleEstimator):
         order = canonical_order(X)
         X, y = X[order], _by_appearance(y[order])
         fold = deal(y, self.folds, self.seed)
-        right = sum(self._right(X[fold != f], y[fold != f], X[fold == f], y[fold == f]) for f in range(self.folds))
+        with one_pool(X.size * n_classes):
+            right = sum(self._right(X[fold != f], y[fold != f], X[fold == f], y[fold == f]) for f in range(self.folds))
         return right / len(X)
 
     def _right(self, X: np.ndarray, y: np.ndarray, X_held_out: np.ndarray, y_held_out: np.ndarray) -> int:

@@ -8,11 +8,12 @@ import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import ClassMomentEstimator, LabelEmbeddingEstimator, checked_classes, finite
-from emms.estimators.settings import checked_choice
 from emms.moments import Moments
 
 Formula = Literal["evidence", "released"]
 
+_ROUNDING = 1e-12
+"""Less than this part of a label column's square is no residual, but rounding."""
 _MAX_ITER = 11
 _TOLERANCE = 1e-3
 _EPSILON = 1e-5
@@ -43,7 +44,8 @@ def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray, formu
     z2 = np.ascontiguousarray(projected[largest].T)
     z2 *= z2
     z2 *= np.where(signal, 1 / np.where(signal, sigma, 1), 0)
-    outside = np.maximum(squares - z2.sum(axis=1), 0)
+    outside = squares - z2.sum(axis=1)
+    outside[outside < _ROUNDING * squares] = 0
 
     result = np.empty(len(squares))
     active, ratio = np.arange(len(squares)), np.ones(len(squares))
@@ -87,7 +89,7 @@ class LogME(ClassMomentEstimator):
     """The evidence of each class that has samples."""
 
     def __init__(self, formula: Formula = "evidence") -> None:
-        self.formula = checked_choice(self.name, "formula", formula, Formula)
+        self.formula = formula
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from class moments; label embeddings make no difference.
@@ -117,7 +119,7 @@ class LogMEFLabel(LabelEmbeddingEstimator):
     """The score of each label encoder alone, (K,)."""
 
     def __init__(self, formula: Formula = "evidence") -> None:
-        self.formula = checked_choice(self.name, "formula", formula, Formula)
+        self.formula = formula
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from moments; label_embeddings (C, D2, K), one a class, or None if the moments hold them.

@@ -13,10 +13,15 @@ from sklearn.mixture import GaussianMixture
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
 from emms.estimators.leep import leep
-from emms.estimators.samples import bounded, canonical_order, centred
-from emms.estimators.settings import checked_choice, checked_count, checked_positive
+from emms.estimators.samples import axis_signs, bounded, canonical_order, centred
+from emms.estimators.settings import Count, Seed, Share
 
 Covariance = Literal["diag", "full"]
+_JUST_BELOW = 1 - 1e-9
+"""Components that hold the share of the variance exactly are enough, whichever way the sum is rounded."""
+_JITTER = 1e-9
+"""Noise in units of the largest standard deviation, the same for all networks: it decides between components that are
+equally near to a sample, as happens with features that are whole numbers, where rounding would."""
 
 
 class NLEEP(SampleEstimator):
@@ -42,12 +47,12 @@ class NLEEP(SampleEstimator):
     cost: ClassVar[str] = "2 N D1^2 + 9 D1^3 + 3000 N C d; d principal components, d^2 for d if covariance is full"
 
     def __init__(
-        self, components_per_class: int = 5, energy: float = 0.8, covariance: Covariance = "diag", seed: int = 0
+        self, components_per_class: Count = 5, energy: Share = 0.8, covariance: Covariance = "diag", seed: Seed = 0
     ) -> None:
-        self.components_per_class = checked_count(self.name, "components_per_class", components_per_class)
-        self.energy = checked_positive(self.name, "energy", energy, most=1)
-        self.covariance: Covariance = checked_choice(self.name, "covariance", covariance, Covariance)
-        self.seed = checked_count(self.name, "seed", seed, least=0)
+        self.components_per_class = components_per_class
+        self.energy = energy
+        self.covariance = covariance
+        self.seed = seed
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         components = self.components_per_class * n_classes
@@ -66,9 +71,11 @@ class NLEEP(SampleEstimator):
     def _principal(self, X: np.ndarray) -> np.ndarray:
         # The features are centred, so their covariance loses no digits; it is the cheaper way where N > D1.
         solver = "covariance_eigh" if len(X) > X.shape[1] else "full"
-        share = self.energy if self.energy < 1 else None
-        scores = PCA(share, svd_solver=solver).fit_transform(X)
-        return scores / scores[:, 0].std()
+        share = _JUST_BELOW * self.energy if self.energy < 1 else None
+        pca = PCA(share, svd_solver=solver)
+        scores = pca.fit_transform(X) * axis_signs(pca.components_)
+        scores /= scores[:, 0].std()
+        return scores + _JITTER * np.random.default_rng(0).standard_normal(scores.shape)
 
     def _posteriors(self, scores: np.ndarray, components: int) -> np.ndarray:
         mixture = GaussianMixture(components, covariance_type=self.covariance, random_state=self.seed % 2**32)

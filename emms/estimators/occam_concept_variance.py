@@ -8,7 +8,7 @@ import numpy as np
 
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import bounded, centred, row_blocks, squared_distances
-from emms.estimators.settings import checked_positive
+from emms.estimators.settings import Positive
 
 _LEAST = 1e-10
 """Where two samples are as far apart as can be, this stands for zero in the denominator: the authors' own."""
@@ -33,11 +33,11 @@ class OccamConceptVariance(SampleEstimator):
     paper: ClassVar[str] = "Singh et al., 2025, arXiv 2502.06925"
     cost: ClassVar[str] = "2 N^2 D1"
 
-    def __init__(self, alpha: float = 2.0) -> None:
-        self.alpha = checked_positive(self.name, "alpha", alpha)
+    def __init__(self, alpha: Positive = 2.0) -> None:
+        self.alpha = alpha
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
-        X = centred(_scaled(X))
+        X = centred(_scaled(centred(bounded(X))))
         squares, furthest = np.einsum("nd,nd->n", X, X), np.sqrt(X.shape[1])
         variance = 0.0
         for rows in row_blocks(len(X), len(X)):
@@ -55,7 +55,6 @@ class OccamConceptVariance(SampleEstimator):
 
 def _scaled(X: np.ndarray) -> np.ndarray:
     """Return features each of which has least value 0 and largest 1; constant ones become 0."""
-    X = bounded(X)
     low = X.min(axis=0)
     width = X.max(axis=0) - low
     return (X - low) / np.where(width > 0, width, 1)

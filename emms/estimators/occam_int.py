@@ -8,7 +8,6 @@ import numpy as np
 
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import bounded, centred, class_sums, row_blocks, squared_distances
-from emms.estimators.settings import checked_choice
 
 Scale = Literal["raw", "spread"]
 
@@ -34,7 +33,7 @@ class OccamINT(SampleEstimator):
     cost: ClassVar[str] = "N^2 D1"
 
     def __init__(self, scale: Scale = "raw") -> None:
-        self.scale: Scale = checked_choice(self.name, "scale", scale, Scale)
+        self.scale = scale
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         X = centred(X if self.scale == "raw" else bounded(X))

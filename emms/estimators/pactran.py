@@ -10,7 +10,7 @@ from scipy.special import digamma, gammaln
 
 from emms.estimators.base import LogitsEstimator
 from emms.estimators.samples import class_sums, row_blocks
-from emms.estimators.settings import checked_positive
+from emms.estimators.settings import Positive
 
 _ROUNDS = 10
 """Rounds of the variational iteration: the authors' own, and part of the measure."""
@@ -56,8 +56,8 @@ def _variational(
 class _PACTran(LogitsEstimator):
     cost: ClassVar[str] = "40 N S"
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = checked_positive(self.name, "alpha", alpha)
+    def __init__(self, alpha: Positive = 1.0) -> None:
+        self.alpha = alpha
 
     def _prior(self, y: np.ndarray, n_classes: int) -> np.ndarray:
         return self.alpha * np.bincount(y, minlength=n_classes)[:, None] / len(y)

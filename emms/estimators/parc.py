@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from emms.errors import EstimatorError
 from emms.estimators.base import SampleEstimator
-from emms.estimators.samples import bounded, row_blocks, varying
-from emms.estimators.settings import checked_choice, checked_count
+from emms.estimators.samples import axis_signs, bounded, row_blocks, varying
+from emms.estimators.settings import Seed
 from emms.moments.projection import DEPENDENT
 
 Reduction = Literal["randomised", "exact"]
@@ -48,15 +49,15 @@ class PARC(SampleEstimator):
 
     def __init__(
         self,
-        n_components: int = 32,
+        n_components: Annotated[int, Field(ge=2)] = 32,
         pca: Reduction = "randomised",
-        max_samples: int = 10_000,
-        seed: int = 1919,
+        max_samples: Annotated[int, Field(ge=3)] = 10_000,
+        seed: Seed = 1919,
     ) -> None:
-        self.n_components = checked_count(self.name, "n_components", n_components, least=2)
-        self.pca = checked_choice(self.name, "pca", pca, Reduction)
-        self.max_samples = checked_count(self.name, "max_samples", max_samples, least=3)
-        self.seed = checked_count(self.name, "seed", seed, least=0)
+        self.n_components = n_components
+        self.pca = pca
+        self.max_samples = max_samples
+        self.seed = seed
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         if len(X) > self.max_samples:
@@ -82,8 +83,14 @@ class PARC(SampleEstimator):
         if self.pca == "exact":
             pca = PCA(n_components, svd_solver="covariance_eigh" if len(X) >= X.shape[1] else "full")
         else:
-            pca = PCA(n_components, svd_solver="randomized", iterated_power=1, random_state=self.seed % 2**32)
-        components = pca.fit_transform(X)
+            pca = PCA(
+                n_components,
+                svd_solver="randomized",
+                iterated_power=1,
+                power_iteration_normalizer="QR",  # without, components of small variance would lose their digits
+                random_state=self.seed % 2**32,
+            )
+        components = pca.fit_transform(X) * axis_signs(pca.components_)
         std = components.std(axis=0)
         kept = std**2 > DEPENDENT * std[0] ** 2
         if kept.sum() < 2:

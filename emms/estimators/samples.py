@@ -8,9 +8,12 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from emms.errors import EstimatorError
+from emms.moments.projection import varies
 
 _BLOCK_NUMBERS = 2**22
 """Numbers in one block: 32 MB of float64, large enough for BLAS, whatever N."""
+SLACK = 32 * float(np.finfo(float).eps)
+"""Rounding error of a squared distance, relative to the larger of the two squares that it is a difference of."""
 _LARGEST = 1e140
 """Larger numbers cannot be squared and summed in float64."""
 
@@ -40,14 +43,16 @@ def bounded(X: np.ndarray) -> np.ndarray:
 
 
 def centred(X: np.ndarray) -> np.ndarray:
-    """Return features less their mean; constant columns become exactly zero.
+    """Return features less their mean; columns that are constant, or nearly so in float32, become exactly zero.
 
     Raises EstimatorError when they are too large for their squares to be summed.
     """
     if np.abs(X).max() > _LARGEST:
         raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
-    first = X - X[0]  # first by exact differences: the mean of a constant column is off by a rounding error
-    return first - first.mean(axis=0)
+    result = X - X[0]  # first by exact differences: the mean of a constant column is off by a rounding error
+    result -= result.mean(axis=0)
+    result[:, ~varies(np.einsum("nd,nd->d", result, result), X.mean(axis=0), len(X))] = 0
+    return result
 
 
 def varying(X: np.ndarray) -> np.ndarray:
@@ -66,6 +71,16 @@ def in_row_space(X: np.ndarray) -> np.ndarray:
     return X if len(X) >= X.shape[1] else np.asarray(np.linalg.qr(X.T, mode="r")).T
 
 
+def axis_signs(axes: np.ndarray) -> np.ndarray:
+    """Return 1 or -1 for each axis (d, D1), by which its largest loading becomes positive: the first, of equal ones.
+
+    With scikit-learn, rounding decides which of two features is the larger where they are each other's opposite.
+    """
+    loadings = np.abs(axes)
+    first = np.argmax(loadings >= (1 - 1e-6) * loadings.max(axis=1, keepdims=True), axis=1)
+    return np.where(axes[np.arange(len(axes)), first] < 0, -1, 1)
+
+
 def canonical_order(X: np.ndarray) -> np.ndarray:
     """Return an order of the samples (N,) that depends on their features X (N, D1) alone, not on how they came.
 
@@ -73,12 +88,18 @@ def canonical_order(X: np.ndarray) -> np.ndarray:
     different classes have the very same features.
     """
     direction = np.random.default_rng(0).standard_normal(X.shape[1])
-    return np.argsort(X @ direction, kind="stable")
+    # Row by row, not by BLAS: equal samples must have equal places, whatever the processor, so that they stay in order.
+    places = [(X[rows] * direction).sum(axis=1) for rows in row_blocks(*X.shape)]
+    return np.argsort(np.concatenate(places), kind="stable")
 
 
 def squared_distances(X: np.ndarray, squares: np.ndarray, rows: slice, columns: slice = slice(None)) -> np.ndarray:
-    """Return the squared Euclidean distances of X[rows] to X[columns]; squares (N,): each row's sum of squares."""
+    """Return the squared Euclidean distances of X[rows] to X[columns]; squares (N,): each row's sum of squares.
+
+    Distances that may be rounding are zero: the root of one would be 1e-8, not 0, between equal samples.
+    """
     distances = (-2 * X[rows]) @ X[columns].T
     distances += squares[rows, None]
     distances += squares[columns]
-    return np.maximum(distances, 0, out=distances)
+    distances[distances <= SLACK * np.maximum(squares[rows, None], squares[columns])] = 0
+    return distances

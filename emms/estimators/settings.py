@@ -1,33 +1,94 @@
-"""Checks of estimators' settings, with one wording for all."""
+"""Settings of estimators: the annotated arguments of a constructor, checked and converted by pydantic."""
 
 from __future__ import annotations
 
-from math import isfinite
-from numbers import Integral, Real
-from typing import Any, get_args
+import functools
+import inspect
+import re
+import reprlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Annotated, Any, get_type_hints
 
-from emms.errors import EstimatorError
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+
+from emms.errors import EstimatorError, did_you_mean
+
+Count = Annotated[int, Field(ge=1)]
+Folds = Annotated[int, Field(ge=2)]
+NonNegative = Annotated[int, Field(ge=0)]
+Seed = NonNegative
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+_NO_SETTINGS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def checked_choice(name: str, setting: str, value: Any, literal: Any) -> Any:
-    """Return the value of a setting if it is one that `literal` lists. Raises EstimatorError if it is not."""
-    choices = get_args(literal)
-    if value not in choices:
-        raise EstimatorError(f"estimator '{name}' has no {setting} '{value}'; it has: {', '.join(choices)}")
-    return value
+def checking(constructor: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that checks and converts its arguments by their annotations; defaults are left alone.
+
+    Raises EstimatorError for an unknown setting and for a value that the annotation does not allow.
+    """
+
+    @functools.wraps(constructor)
+    def checked(self: Any, *args: Any, **settings: Any) -> None:
+        bound = _bound(type(self), constructor, self, *args, **settings)
+        constructor(*bound.args, **bound.kwargs)
+
+    return checked
 
 
-def checked_count(name: str, setting: str, value: Any, least: int = 1) -> int:
-    """Return the value of a setting if it is a whole number of at least `least`. Raises EstimatorError if not."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise EstimatorError(f"estimator '{name}': {setting} must be a whole number from {least} on, not {value!r}")
-    return int(value)
+def checked_settings(estimator: type[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as an estimator's constructor gets them. Raises EstimatorError as the constructor does."""
+    bound = _bound(estimator, estimator.__init__, None, **settings)
+    return {setting: bound.arguments.get(setting, value) for setting, value in settings.items()}
 
 
-def checked_positive(name: str, setting: str, value: Any, most: float = float("inf")) -> float:
-    """Return the value of a setting if it is a number above 0 and at most `most`. Raises EstimatorError if not."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (number and isfinite(value) and 0 < value <= most):
-        limit = "" if most == float("inf") else f" and at most {most:g}"
-        raise EstimatorError(f"estimator '{name}': {setting} must be a number above 0{limit}, not {value!r}")
-    return float(value)
+def _bound(
+    estimator: type[Any], constructor: Callable[..., None], self: Any, *args: Any, **settings: Any
+) -> inspect.BoundArguments:
+    """Return the arguments of a constructor, checked and converted."""
+    name, signature = getattr(estimator, "name", estimator.__name__), inspect.signature(constructor)
+    known = [p.name for p in list(signature.parameters.values())[1:] if p.kind not in _NO_SETTINGS]
+    listed = f"(settings: {', '.join(known) or 'none'})"
+    try:
+        bound = signature.bind(self, *args, **settings)
+    except TypeError as cause:
+        for setting in settings:
+            if setting not in known:
+                near = did_you_mean(setting, known)
+                raise EstimatorError(f"estimator '{name}' has no setting '{setting}'{near} {listed}") from cause
+        raise EstimatorError(f"estimator '{name}': {cause} {listed}") from cause
+    types = _types(constructor)
+    for setting, value in bound.arguments.items():
+        if setting in types:
+            bound.arguments[setting] = _checked(name, setting, value, types[setting])
+    return bound
+
+
+def _checked(name: str, setting: str, value: Any, wanted: TypeAdapter) -> Any:
+    """Return the value of a setting as the type that is wanted. Raises EstimatorError if it cannot be that."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    try:
+        # A number may be quoted in a spec; True and False are no numbers.
+        return wanted.validate_python(plain, strict=isinstance(plain, bool))
+    except ValidationError as cause:
+        fault = re.sub(r", (got|unable to) .*", "", cause.errors()[0]["msg"])
+        should = fault.removeprefix("Input ") if fault.startswith("Input should") else f"is wrong: {fault}"
+        raise EstimatorError(f"estimator '{name}': setting '{setting}' {should}, not {reprlib.repr(value)}") from cause
+
+
+@functools.cache  # filled at the first call, since an annotation may name what its module defines later
+def _types(constructor: Callable[..., None]) -> dict[str, TypeAdapter]:
+    """Return the type of each setting; those whose annotation is missing or means nothing to pydantic are left out."""
+    namespace = getattr(inspect.unwrap(constructor), "__globals__", {})
+    types = {}
+    for setting, parameter in list(inspect.signature(constructor).parameters.items())[1:]:
+        if parameter.annotation is parameter.empty or parameter.kind in _NO_SETTINGS:
+            continue
+        one = SimpleNamespace(__annotations__={setting: parameter.annotation})
+        with suppress(Exception):  # a plug-in's annotation may be anything, or imported for type checkers only
+            types[setting] = TypeAdapter(get_type_hints(one, namespace, include_extras=True)[setting])
+    return types

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import softmax
 
 from emms.estimators.base import SampleEstimator
-from emms.estimators.lda import checked_shrinkage, discriminant, warn_if_certain
+from emms.estimators.lda import Shrinkage, discriminant, warn_if_certain
 from emms.estimators.samples import in_row_space, varying
 
 
@@ -40,8 +40,8 @@ class SFDA(SampleEstimator):
     shrinkage_: float
     """The shrinkage used."""
 
-    def __init__(self, shrinkage: float | None = None) -> None:
-        self.shrinkage = checked_shrinkage(self.name, shrinkage)
+    def __init__(self, shrinkage: Shrinkage | None = None) -> None:
+        self.shrinkage = shrinkage
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         own = np.arange(len(y)), y

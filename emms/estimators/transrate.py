@@ -9,10 +9,12 @@ from scipy.linalg.lapack import dpotrf
 
 from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import in_row_space, varying
-from emms.estimators.settings import checked_choice, checked_positive
+from emms.estimators.settings import Positive
 
 Weights = Literal["equal", "share"]
 Scale = Literal["none", "trace"]
+_EXACT = 1e-11
+"""The relative rounding error that a rate may have, since scores are small differences of rates."""
 
 
 class TransRate(SampleEstimator):
@@ -36,10 +38,10 @@ class TransRate(SampleEstimator):
     paper: ClassVar[str] = "Huang et al., ICML 2022, arXiv 2106.09362"
     cost: ClassVar[str] = "N D1^2 + D1^3 / 3 + sum_c min(n_c, D1)^2 max(n_c, D1)"
 
-    def __init__(self, eps: float = 1e-4, weights: Weights = "equal", scale: Scale = "none") -> None:
-        self.eps = checked_positive(self.name, "eps", eps)
-        self.weights = checked_choice(self.name, "weights", weights, Weights)
-        self.scale = checked_choice(self.name, "scale", scale, Scale)
+    def __init__(self, eps: Positive = 1e-4, weights: Weights = "equal", scale: Scale = "none") -> None:
+        self.eps = eps
+        self.weights = weights
+        self.scale = scale
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         Z = in_row_space(varying(X))
@@ -52,11 +54,18 @@ class TransRate(SampleEstimator):
 
     def _rate(self, Z: np.ndarray) -> float:
         # Z'Z and ZZ' have the same eigenvalues but for zeros, which add nothing.
-        products = Z @ Z.T if len(Z) < Z.shape[1] else Z.T @ Z
-        products /= len(Z) * self.eps
+        Z = Z / np.sqrt(len(Z) * self.eps)
+        if len(Z) < Z.shape[1]:
+            Z = Z.T
+        products = Z.T @ Z
         products.flat[:: len(products) + 1] += 1
+        largest = np.abs(products).sum(axis=0).max()  # a bound on the largest eigenvalue
         factor, failed_at = dpotrf(products)
         if not failed_at:
-            return float(np.log(np.diag(factor)).sum())
-        # Beside features so large one is less than rounding, so that zeros may have become negative.
-        return float(np.log(np.linalg.eigvalsh(products).clip(min=1)).sum() / 2)
+            pivots = np.diag(factor)
+            rate = float(np.log(pivots).sum())
+            if np.finfo(float).eps * largest * np.sqrt((pivots**-4).sum()) <= _EXACT * rate:
+                return rate
+        # Large features that depend on each other: one is lost beside their squares, but not beside themselves.
+        triangle = np.linalg.qr(np.vstack([Z, np.eye(Z.shape[1])]), mode="r")
+        return float(np.log(np.abs(np.diag(triangle))).sum())

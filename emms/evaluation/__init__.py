@@ -1,8 +1,9 @@
 """How well rankings agree with the truth: the usual metrics, for each dataset and estimator of a table.
 
->>> evaluate(scores, truth)                        # polars frames
->>> evaluate_csv("scores.csv", "truth.csv")        # or files
->>> weighted_kendall_tau([0.9, 0.7, 0.2], [91.0, 88.5, 89.0])
+>>> scores = pl.DataFrame({"model": ["a", "b", "c"], "score": [0.9, 0.7, 0.2]})
+>>> truth = pl.DataFrame({"model": ["a", "b", "c"], "value": [91.0, 88.5, 89.0]})
+>>> evaluate(scores, truth)["weighted_kendall_tau"].round(3).to_list()
+[0.545]
 """
 
 from __future__ import annotations

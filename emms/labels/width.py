@@ -1,6 +1,9 @@
-"""Label embeddings of different width brought to a common one, so that they can be mixed."""
+"""Label embeddings of different widths reduced to a common width, so that they can be mixed."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import svd
@@ -9,27 +12,47 @@ from emms.errors import LabelEncoderError
 
 ALIKE = 1e-5
 """By this part of the numbers in it, the embedding of one text that is encoded twice may differ."""
+_TIED = 1e-7
+"""Standard deviations that differ by less than this part of the largest are equal: embeddings are float32."""
+_EQUAL = 1e-11
+"""A variance that differs from the mean variance by less than this part of it is equal to it."""
+_FIRST_OF_LARGEST = 1 - 1e-6
+"""The first number that is at least this part of the largest counts as the largest, so that rounding does not choose
+among equal ones."""
+_BLOCK_ROWS = 8_192
+"""Texts whose embeddings are copied to float64 at a time: 50 MB at 768 columns."""
+
+
+class _Principal(NamedTuple):
+    """Principal components of one encoder's embeddings: mean (width,), axes (rank, width), variances (rank,)."""
+
+    mean: np.ndarray
+    axes: np.ndarray
+    variances: np.ndarray
 
 
 def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray:
     """Return the embeddings of U texts by K encoders as one array, (U, D2, K).
 
-    `embeddings` holds (U, width of the encoder) for each encoder, `counts` (U,) how many samples have each text. The
+    embeddings: (U, width of the encoder), one array per encoder. counts: (U,), how many samples have each text. The
     paper (Meng et al., arXiv 2308.06262) mixes sum_k t_k Z_k and picks encoders of equal width for it (BERT, GPT-2 and
     CLIP with 1,024 or 768 columns each); where widths are equal, nothing is changed here. Otherwise D2 is the smallest
-    width, or less where the texts of some encoder vary in fewer directions (U texts vary in U - 1 at most), and every
-    wider encoder is reduced to D2 principal components. So none keeps more directions than another, nor a column that
-    is zero: standardised, such columns would have the mixture prefer the encoder with fewer live ones.
+    width, or less where the texts of some encoder vary in fewer directions (U texts vary in at most U - 1), and every
+    wider encoder is reduced to D2 principal components. So no encoder keeps more directions than another, and none has
+    a column of zeros: after standardisation, the mixture would prefer the encoder with fewer non-zero columns.
 
-    The components are those of the samples, not of the texts: each text weighs as much as it has samples, exactly as
-    if every sample's embedding stood in a row of its own. That is the matrix that the regression explains and whose
-    columns are standardised, and its components are uncorrelated there. A text without a sample has no say, but is
-    projected like the others. Each component's sign is such that its largest loading is positive.
+    The components are those of the samples, not of the texts: each text has as much weight as it has samples, as if
+    the embedding of every sample were a row of its own. That is the matrix that the regression explains and whose
+    columns are standardised, and its components are uncorrelated there. A text without samples has no weight, but is
+    projected like the others. The sign of a component is such that its largest loading is positive.
 
-    The components are then rotated so that all columns have the same variance. To standardise such columns is to scale
-    them all alike, which keeps what the encoder says about which labels are near; to standardise the components
-    themselves would make each encoder that has as many of them as there are labels into the same thing: the labels'
-    indicators, with no meaning left.
+    The components are then rotated so that all columns have the same variance. Standardising such columns scales them
+    all alike, which preserves what the encoder says about which labels are near. Standardising the components
+    themselves would turn every encoder that has as many of them as there are labels into the same thing: indicators of
+    the labels, with no meaning left.
+
+    The same arguments give the same result, up to rounding, on every CPU: signs, and the axes of components that have
+    the same variance, are chosen by the order of the columns, not by rounding.
 
     Raises LabelEncoderError when widths differ and an encoder gives all texts that have samples the same embedding.
     """
@@ -37,56 +60,81 @@ def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray
     if len(set(widths)) == 1:
         return np.stack(embeddings, axis=2)
     weights = counts / counts.sum()
-    components = [_components(encoded, weights) for encoded in embeddings]
-    width = min(*widths, *(len(axes) for axes in components))
+    principal = [_principal(encoded, weights) for encoded in embeddings]
+    width = min(*widths, *(len(components.axes) for components in principal))
     if width == 0:
-        same = [k for k, axes in enumerate(components) if len(axes) == 0]
+        same = [k for k, components in enumerate(principal) if len(components.axes) == 0]
         raise LabelEncoderError(
             f"label encoder number {same[0] + 1} of {len(embeddings)} gives all labels the same embedding; "
             f"leave it out or use another"
         )
-    return np.stack(
-        [
-            encoded if encoded.shape[1] == width else _project(encoded, weights, axes[:width])
-            for encoded, axes in zip(embeddings, components, strict=True)
-        ],
-        axis=2,
-    )
+    common = np.empty((len(counts), width, len(embeddings)), np.result_type(*embeddings))
+    for k, (encoded, components) in enumerate(zip(embeddings, principal, strict=True)):
+        if encoded.shape[1] == width:
+            common[:, :, k] = encoded
+            continue
+        projection = components.axes[:width].T @ _equalise(components.variances[:width])
+        for rows in _blocks(len(encoded)):
+            common[rows, :, k] = (encoded[rows] - components.mean) @ projection
+    return common
 
 
-def _components(encoded: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the principal axes along which the embeddings vary, (rank, width), the largest variance first."""
-    deviations = np.sqrt(weights)[:, None] * (encoded.astype(np.float64) - weights @ encoded)
-    _, singular, axes = svd(deviations, full_matrices=False)
-    noise = ALIKE * np.sqrt(encoded.shape[1]) * np.abs(encoded).max()
-    axes = axes[singular > noise]
-    largest = axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)]
-    return axes * np.sign(largest)[:, None]
+def _principal(encoded: np.ndarray, weights: np.ndarray) -> _Principal:
+    """Return the components along which embeddings (U, width) of these weights (U,) vary, largest variance first."""
+    mean = np.zeros(encoded.shape[1])
+    for rows in _blocks(len(encoded)):
+        mean += weights[rows] @ encoded[rows]
+    triangle = np.empty((0, encoded.shape[1]))  # R of the QR decomposition of all rows so far: it has their covariance
+    for rows in _blocks(len(encoded)):
+        deviations = np.sqrt(weights[rows])[:, None] * (encoded[rows] - mean)
+        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, deviations]), mode="r"))
+    _, std, axes = svd(triangle, full_matrices=False)
+    noise = ALIKE * np.sqrt(encoded.shape[1]) * max(encoded.max(), -encoded.min())
+    axes, std = axes[std > noise], std[std > noise]
+    ends = np.flatnonzero(np.diff(std) < -_TIED * std.max(initial=0)) + 1
+    return _Principal(mean, np.vstack([_basis(tied) for tied in np.split(axes, ends)]), std**2)
+
+
+def _basis(axes: np.ndarray) -> np.ndarray:
+    """Return orthonormal axes (g, width) of the space that these span, which depend on that space alone.
+
+    Each is the projection of a coordinate axis on the space, less those before it: that with the longest projection.
+    """
+    projections, chosen = axes.T.copy(), []
+    for _ in axes:
+        lengths = np.sqrt((projections**2).sum(axis=1))
+        longest = int(np.argmax(lengths >= _FIRST_OF_LARGEST * lengths.max()))
+        chosen.append(projections[longest] / lengths[longest])
+        projections -= np.outer(projections @ chosen[-1], chosen[-1])
+    return np.array(chosen).reshape(len(axes), len(axes)) @ axes
 
 
 def _equalise(variances: np.ndarray) -> np.ndarray:
-    """Return a rotation (D, D) after which uncorrelated columns of these variances have equal ones.
+    """Return a rotation (D, D) after which uncorrelated columns of these variances (D,) have equal ones, in O(D^2).
 
-    Each step rotates two columns so that one of them has the mean variance (a Givens rotation; that D - 1 of them do is
-    the Schur-Horn theorem).
+    Each step is a Givens rotation of a column below the mean variance with one above it, such that the one nearer to
+    the mean variance gets it and takes part in no further step (that D - 1 steps do is the Schur-Horn theorem). So
+    columns that are still to be rotated stay uncorrelated, and only their variances need to be known.
     """
-    covariance, rotation, mean = np.diag(variances), np.eye(len(variances)), variances.mean()
-    left = list(range(len(variances)))
-    while len(left) > 1:
-        diagonal = covariance[left, left]
-        i, j = left[int(diagonal.argmin())], left[int(diagonal.argmax())]
-        if i == j:
-            break
-        low, high, both = covariance[i, i] - mean, covariance[j, j] - mean, covariance[i, j]
-        tangent = (-both + np.sqrt(max(both**2 - high * low, 0.0))) / high if high > 0 else 0.0
-        cosine = 1 / np.hypot(1, tangent)
-        givens = np.eye(len(variances))
-        givens[[i, j, i, j], [i, j, j, i]] = cosine, cosine, -tangent * cosine, tangent * cosine
-        covariance, rotation = givens.T @ covariance @ givens, rotation @ givens
-        left.remove(i)
-    return rotation
+    mean = variances.mean()
+    excess, slack = variances - mean, _EQUAL * mean
+    below, above = np.flatnonzero(excess < -slack).tolist(), np.flatnonzero(excess > slack)[::-1].tolist()
+    columns = np.eye(len(variances))  # a row each, so that they lie in one piece
+    while below and above:
+        low, high = below[-1], above[-1]
+        lacks, has = -excess[low], excess[high]
+        sine, cosine = np.sqrt(np.sort([lacks, has]) / (lacks + has))
+        columns[low], columns[high] = (
+            cosine * columns[low] + sine * columns[high],
+            cosine * columns[high] - sine * columns[low],
+        )
+        excess[low] = excess[high] = has - lacks
+        if has - lacks <= slack:
+            above.pop()
+        if has - lacks >= -slack:
+            below.pop()
+    return columns.T
 
 
-def _project(encoded: np.ndarray, weights: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    components = (encoded - weights @ encoded) @ axes.T
-    return (components @ _equalise(weights @ components**2)).astype(encoded.dtype)
+def _blocks(n_rows: int) -> Iterator[slice]:
+    return (slice(start, start + _BLOCK_ROWS) for start in range(0, n_rows, _BLOCK_ROWS))

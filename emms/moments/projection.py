@@ -1,4 +1,4 @@
-"""The column space of features, known through their scatter alone; with a ridge, what is left of it when shrunk."""
+"""Cholesky factor of the feature correlations, with an optional ridge."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class ColumnSpace:
         correlations = scatter if len(varying) == len(mean) else scatter[np.ix_(varying, varying)]
         correlations = correlations * self._scale
         correlations *= self._scale[:, None]
-        if penalties is not None:
-            correlations[np.diag_indices_from(correlations)] += penalties[varying] * self._scale**2
+        # Exactly one, so that rounding does not decide on the first pivot of columns that depend on each other.
+        np.fill_diagonal(correlations, 1 if penalties is None else 1 + penalties[varying] * self._scale**2)
         self._factor, order = _factorise(correlations)
         self.columns: np.ndarray = varying[order]
         self._scale = self._scale[order]

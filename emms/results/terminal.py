@@ -26,9 +26,9 @@ LOG_S = 30.0
 
 
 class Terminal:
-    """Shows progress while it is entered as a context, which `emms.rank` does.
+    """Shows progress while it is entered as a context.
 
-    >>> emms.rank("spec.yaml", progress=Terminal())  # doctest: +SKIP
+    `emms.rank` enters it: `emms.rank("spec.yaml", progress=Terminal())`.
     """
 
     def __init__(self, console: Console | None = None) -> None:

@@ -21,6 +21,8 @@ from emms.store import Store
 def rank(spec: Spec | Mapping[str, Any] | str | Path, *, progress: Listener | None = None) -> Ranking:
     """Rank the candidate networks of a spec: a Spec, a mapping, or the path of a YAML file.
 
+    For example `emms.rank({"dataset": {"format": "digits"}, "models": ["packaged:efficientnet-lite0"]})`.
+
     progress: what hears how the work goes on, such as `emms.results.terminal.Terminal()`; one that is a context
     manager is entered for the run.
     A candidate that fails is listed in the ranking's `failed`; the others are ranked.
@@ -28,8 +30,6 @@ def rank(spec: Spec | Mapping[str, Any] | str | Path, *, progress: Listener | No
     Raises SpecError when the spec is wrong, DatasetError when the samples cannot be used, LabelEncoderError when the
     labels cannot be embedded, StoreError when the store cannot be used, and ModelError when no candidate could be
     ranked.
-
-    >>> emms.rank({"dataset": {"format": "digits"}, "models": ["packaged:efficientnet-lite0"]})  # doctest: +SKIP
     """
     spec = load_spec(spec)
     hears: Listener = progress or Silent()

@@ -201,19 +201,6 @@ def test_moments_of_a_store_are_all_it_needs():
     assert EMMS().fit_moments(moments).score_ == EMMS().fit(X, Z[y]).score_
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"solver": "fast"}, "no solver 'fast'; it has: exact, alternating, released"),
-        ({"tolerance": 0}, "tolerance must be a number above 0, not 0"),
-        ({"max_iter": 0}, "max_iter must be a whole number from 1 on, not 0"),
-    ],
-)
-def test_wrong_settings_are_named(settings, message):
-    with pytest.raises(EstimatorError, match=message):
-        EMMS(**settings)
-
-
 def test_what_does_not_fit_together_is_refused():
     X, Z, y = random_case(0)
     with pytest.raises(EstimatorError, match="two samples or more, not 1"):

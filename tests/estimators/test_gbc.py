@@ -107,16 +107,3 @@ def test_what_it_cannot_score_is_refused():
         GBC().fit(np.full((30, 4), 0.1), np.arange(30) % 3)
     with pytest.raises(EstimatorError, match=r"same for all its samples.*two samples or more of each class"):
         GBC().fit(X[:4], y[:4])
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"covariance": "full"}, "no covariance 'full'; it has: spherical, diagonal"),
-        ({"n_components": 0}, "n_components must be a whole number from 1 on, not 0"),
-        ({"floor": 0}, "floor must be a number above 0, not 0"),
-    ],
-)
-def test_wrong_settings_are_named(wrong, message):
-    with pytest.raises(EstimatorError, match=message):
-        GBC(**wrong)

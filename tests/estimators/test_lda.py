@@ -100,11 +100,3 @@ def test_what_it_cannot_score_is_refused():
         LDA().fit(X[y], y)
     with pytest.raises(EstimatorError, match="too large to square"):
         LDA().fit(1e200 * X, y)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"), [(0, "above 0"), (1.5, "at most 1"), ("much", "number"), (1e-12, "1e-10")]
-)
-def test_wrong_settings_are_named(wrong, message):
-    with pytest.raises(EstimatorError, match=f"'lda': shrinkage must be .*{message}"):
-        LDA(wrong)

@@ -43,8 +43,8 @@ def test_it_is_the_formula_at_the_least_loss(N, D, C, strength):
     hessian = sum((1 + X[n] @ X[n]) * p[n] @ (1 - p[n]) for n in range(N)) + C * D / (strength * N)
     expected = least + 50.0 * C / (2 * strength * N) * np.log(hessian * strength * N / (C * D))
     found = PACTranGauss(strength, variance=50.0).fit(X, y)
-    assert found.optimum_ == pytest.approx(least, rel=1e-5)
-    assert found.score_ == pytest.approx(-expected, rel=1e-4)
+    assert found.optimum_ == pytest.approx(least, rel=1e-9)
+    assert found.score_ == pytest.approx(-expected, rel=1e-6)
 
 
 def test_features_that_say_nothing_leave_the_entropy_of_the_labels():

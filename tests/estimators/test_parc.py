@@ -121,17 +121,3 @@ def test_what_it_cannot_score_is_refused():
         PARC().fit(X[:4], y[:4])
     with pytest.raises(EstimatorError, match="too large to square"):
         PARC().fit(1e200 * X, y)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"pca": "full"}, "no pca 'full'; it has: randomised, exact"),
-        ({"n_components": 1}, "n_components must be a whole number from 2 on, not 1"),
-        ({"max_samples": 2}, "max_samples must be a whole number from 3 on, not 2"),
-        ({"seed": -1}, "seed must be a whole number from 0 on, not -1"),
-    ],
-)
-def test_wrong_settings_are_named(wrong, message):
-    with pytest.raises(EstimatorError, match=message):
-        PARC(**wrong)

@@ -92,16 +92,3 @@ def test_what_it_cannot_score_is_refused():
         TransRate().fit(np.full((30, 4), 0.1), np.arange(30) % 3)
     with pytest.raises(EstimatorError, match="too large to square"):
         TransRate().fit(1e200 * X, y)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"eps": 0}, "eps must be a number above 0, not 0"),
-        ({"weights": "size"}, "no weights 'size'; it has: equal, share"),
-        ({"scale": "unit"}, "no scale 'unit'; it has: none, trace"),
-    ],
-)
-def test_wrong_settings_are_named(wrong, message):
-    with pytest.raises(EstimatorError, match=message):
-        TransRate(**wrong)

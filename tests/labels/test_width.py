@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from emms.errors import LabelEncoderError
+from emms.labels import width as module
 from emms.labels.width import common_width
 
 
@@ -99,6 +100,56 @@ def test_the_order_of_texts_does_not_matter_nor_the_unit_of_counts(seed, texts):
     shuffled = common_width([wide[order], narrow[order]], counts[order] * 7)
     gram, expected = [np.einsum("idk,jdk->ijk", m, m) for m in (shuffled, mixed[order])]
     np.testing.assert_allclose(gram, expected, atol=1e-3)
+
+
+@given(st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=40).filter(any))
+def test_after_the_rotation_uncorrelated_columns_have_equal_variances(variances):
+    variances = np.array(variances)
+    rotation = module._equalise(variances)
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(len(variances)), atol=1e-12)
+    covariance = rotation.T @ np.diag(variances) @ rotation
+    np.testing.assert_allclose(np.diag(covariance), variances.mean(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("columns", [384, 1024])
+def test_the_rotation_of_many_columns_is_as_exact(columns):
+    variances = np.random.default_rng(0).gamma(0.1, size=columns)
+    rotation = module._equalise(variances)
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(columns), atol=1e-12)
+    np.testing.assert_allclose((rotation**2).T @ variances, variances.mean(), rtol=1e-10)
+
+
+@given(variances=st.lists(st.integers(0, 4), min_size=1, max_size=20).filter(any), seed=st.integers(0, 2**16))
+def test_rounding_decides_nothing_about_the_rotation(variances, seed):
+    variances = np.array(variances, dtype=float)
+    rounded = variances * (1 + 1e-15 * np.random.default_rng(seed).standard_normal(len(variances)))
+    np.testing.assert_allclose(module._equalise(rounded), module._equalise(variances), atol=1e-12)
+
+
+@pytest.mark.parametrize("axes", [np.eye(5)[:3], np.linalg.qr(np.ones((6, 6)) - np.eye(6))[0][:4], np.eye(4)[2:3]])
+def test_the_axes_of_tied_components_depend_on_their_space_alone(axes):
+    turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((len(axes), len(axes))))
+    basis = module._basis(axes)
+    np.testing.assert_allclose(module._basis(turned @ axes), basis, atol=1e-14)
+    np.testing.assert_allclose(basis @ basis.T, np.eye(len(axes)), atol=1e-14)
+    np.testing.assert_allclose(basis.T @ basis, axes.T @ axes, atol=1e-14)
+
+
+def test_rounding_decides_nothing_where_all_texts_are_equally_far_apart():
+    counts = np.ones(6)
+    (narrow,) = embeddings(6, 3)
+    expected = common_width([np.eye(6), narrow], counts)
+    for seed in range(5):
+        rounded = np.eye(6) + 1e-15 * np.random.default_rng(seed).standard_normal((6, 6))
+        np.testing.assert_allclose(common_width([rounded, narrow], counts), expected, atol=1e-13)
+
+
+def test_many_texts_are_reduced_block_by_block_to_the_same(monkeypatch):
+    wide, narrow = embeddings(300, 40, 7)
+    counts = np.random.default_rng(0).integers(0, 5, size=300)
+    whole = common_width([wide, narrow], counts)
+    monkeypatch.setattr(module, "_BLOCK_ROWS", 64)
+    np.testing.assert_allclose(common_width([wide, narrow], counts), whole, atol=1e-6)
 
 
 def test_an_encoder_that_tells_nothing_apart_is_an_error():
