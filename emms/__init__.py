@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __version__ = version("emms")
 
-# Imported when first asked for: who wants an estimator need not wait for torch.
-_WHERE = {
+# Imported on first access, so that using an estimator alone does not import torch.
+_MODULES = {
     "EMMS": "emms.estimators.emms",
     "EMMSCV": "emms.estimators.emms",
     "EMMSDecoded": "emms.estimators.emms_decoded",
@@ -46,9 +46,9 @@ __all__ = ["EMMS", "EMMSCV", "EMMSDecoded", "EMMSError", "LogME", "Ranking", "Sp
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module 'emms' has no attribute '{name}'")
-    return getattr(import_module(_WHERE[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Errors that a user can fix: each names the thing, the cause and the remedy."""
+"""Errors that a user can fix. Each message names what is affected, the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 class EMMSError(ValueError):
-    """Something the user asked for cannot be done; the message says what, why and what to do."""
+    """Base class of errors that a user can fix; the message says what failed, why, and what to do."""
 
 
 class SpecError(EMMSError):
-    """The specification of a run is wrong."""
+    """The spec of a run is invalid."""
 
 
 class DatasetError(EMMSError):
@@ -23,27 +23,27 @@ class BadSampleError(DatasetError):
 
 
 class MissingDecoderError(BadSampleError):
-    """A sample cannot be read on this machine, since a package is not installed that others may have."""
+    """A sample cannot be read because a package is not installed on this machine."""
 
 
 class ModelError(EMMSError):
-    """A candidate network cannot be used: its name, its weights or what it computes."""
+    """A candidate network cannot be used, because of its name, its weights or its output."""
 
 
 class UnavailableError(EMMSError):
-    """Something on the network is not available now; it may be later."""
+    """A download or a file is temporarily unavailable; trying again later may help."""
 
 
 class UnreachableError(UnavailableError):
-    """There is no network, or downloads are switched off: trying again at once would fail again."""
+    """There is no network connection, or downloads are switched off, so that an immediate retry would fail again."""
 
 
 class LabelEncoderError(EMMSError):
-    """A label encoder cannot be used: its name, its weights or what it computes."""
+    """A label encoder cannot be used, because of its name, its weights or its output."""
 
 
 class EstimatorError(EMMSError):
-    """An estimator cannot be computed from what it was given."""
+    """An estimator has invalid settings or cannot be computed from its input."""
 
 
 class StoreError(EMMSError):
@@ -51,20 +51,20 @@ class StoreError(EMMSError):
 
 
 class DamagedError(StoreError):
-    """An artifact was found damaged when it was read. It is absent from then on, so that it can be computed again."""
+    """An artifact turned out to be damaged when it was read. It then counts as absent and is computed again."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x' or 'y'?` for the known names that are nearest, or nothing if none is near."""
+    """Return `; did you mean 'x' or 'y'?` for the most similar known names, or an empty string if none is similar."""
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def printable(text: object, limit: int | None = 200) -> str:
-    """Return text as a message can show it, on one line.
+    """Return text on one line, safe to print.
 
     Control characters, terminal escape sequences and other characters that cannot be printed become Python escapes
-    such as `\\x1b`. Of a text of more than `limit` characters the middle is left out.
+    such as `\\x1b`. A text longer than `limit` characters is shortened in the middle.
     """
     text = str(text)
     if limit is not None and len(text) > limit:
@@ -73,7 +73,7 @@ def printable(text: object, limit: int | None = 200) -> str:
 
 
 def shortened(cause: BaseException) -> str:
-    """Return the first two lines of an error's message, cut between words if they are long."""
+    """Return the first two lines of an error's message, shortened to 300 characters."""
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = " ".join(lines[:2]) or type(cause).__name__
     return text if len(text) <= 300 else text[:300].rpartition(" ")[0].rstrip(",") + " …"

@@ -1,6 +1,6 @@
-"""Files of the Hugging Face hub and of other URLs, from the local caches or downloaded.
+"""Files of the Hugging Face hub and of other URLs, from local caches or downloaded.
 
-The hub is asked once whether it answers at all, since its client takes half a minute per file to give up.
+Whether the hub can be reached is checked once, since its client takes half a minute per file to give up.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from urllib.parse import urlparse
 from emms.errors import UnreachableError
 
 TIMEOUT_S = 5.0
-"""For a connection and for the answer. An address that drops packets takes as long for each of its IP numbers."""
+"""Limit for connecting and for the response. A host that drops packets takes this long for each of its addresses."""
 REMEMBERED_S = 300.0
-"""How long the hub is taken to be unreachable without asking again: a hundred models must not ask a hundred times."""
+"""How long a failed check is remembered, so that a hundred models do not check a hundred times."""
 
-_asking = Lock()
-_refusal: tuple[float, str] | None = None
+_lock = Lock()
+_failure: tuple[float, str] | None = None
+"""When the last check failed, by time.monotonic(), and why; None if it succeeded."""
 _local_only: ContextVar[bool] = ContextVar("local_only", default=False)
 
 
 @contextmanager
 def local_only() -> Iterator[None]:
-    """Download nothing in this block: what is not in a local cache raises UnreachableError.
+    """Disable downloads in this block: files that are not in a local cache raise UnreachableError.
 
-    It holds for the calling thread. A thread that is started in the block needs its context (`copy_context().run`).
+    Applies to the calling thread. A thread that is started in the block needs its context (`copy_context().run`).
     """
     token = _local_only.set(True)
     try:
@@ -41,23 +42,24 @@ def local_only() -> Iterator[None]:
 
 
 def unreachable() -> str | None:
-    """Return why the hub cannot be reached, or None if it answers, with an error or without."""
-    global _refusal
+    """Return why the hub cannot be reached, or None if it responds, even with an error."""
+    global _failure
     if reason := _switched_off():
         return reason
     from huggingface_hub import constants
 
-    with _asking:
-        if _refusal is None or time.monotonic() - _refusal[0] > REMEMBERED_S:
-            reason = _ask(constants.ENDPOINT)
-            _refusal = None if reason is None else (time.monotonic(), reason)
-        return _refusal and _refusal[1]
+    with _lock:
+        if _failure is None or time.monotonic() - _failure[0] > REMEMBERED_S:
+            reason = _connect(constants.ENDPOINT)
+            _failure = None if reason is None else (time.monotonic(), reason)
+        return _failure and _failure[1]
 
 
 def fetch(repository: str, names: Sequence[str], revision: str | None = None) -> Path:
-    """Return the first of the named files that a repository has, from the local cache if the hub is unreachable.
+    """Return the path of the first of these files that a repository has; only cached ones if the hub is unreachable.
 
-    Raises UnreachableError if neither has it, and what the hub's client raises if the hub refuses.
+    Raises UnreachableError if the hub is unreachable and the cache has none of them, and the errors of huggingface_hub
+    if the hub refuses the request.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -73,9 +75,9 @@ def fetch(repository: str, names: Sequence[str], revision: str | None = None) ->
 
 
 def fetch_url(url: str) -> Path:
-    """Return the file of a URL, from the cache that torch.hub keeps if it is there.
+    """Return the path of a downloaded file, from torch.hub's cache if it has the file.
 
-    Raises UnreachableError if it is not and cannot be downloaded, and HTTPError if the server refuses.
+    Raises UnreachableError if the server cannot be reached, and HTTPError if it refuses the request.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     file = PurePosixPath(urlparse(url).path).name
@@ -87,9 +89,9 @@ def fetch_url(url: str) -> Path:
     from torch.hub import HASH_REGEX, download_url_to_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    promised = HASH_REGEX.search(file)
+    hash_in_name = HASH_REGEX.search(file)
     try:
-        download_url_to_file(url, str(path), promised and promised[1], progress=False)
+        download_url_to_file(url, str(path), hash_in_name and hash_in_name[1], progress=False)
     except HTTPError:
         raise
     except URLError as cause:
@@ -98,7 +100,7 @@ def fetch_url(url: str) -> Path:
 
 
 def _switched_off() -> str | None:
-    """Return why nothing may be downloaded, or None if it may."""
+    """Return why downloads are switched off, or None if they are not."""
     if _local_only.get():
         return "it is not in the local cache, and downloads are switched off"
     from huggingface_hub import constants
@@ -106,12 +108,13 @@ def _switched_off() -> str | None:
     return "offline mode is on (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else None
 
 
-def _ask(endpoint: str) -> str | None:
+def _connect(endpoint: str) -> str | None:
+    """Return why an endpoint cannot be reached, or None if it responds."""
     from huggingface_hub.utils import get_session
 
     try:
         get_session().head(endpoint, timeout=TIMEOUT_S)
-    except Exception as cause:  # the hub's client has had several HTTP libraries under it, each with its own errors
+    except Exception as cause:  # the errors depend on the HTTP library that huggingface_hub uses
         reason = str(cause).partition("\n")[0] or type(cause).__name__
         return f"the model hub at {endpoint} cannot be reached ({reason})"
     return None

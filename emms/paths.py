@@ -1,4 +1,4 @@
-"""Paths as users write them."""
+"""Type of paths in settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 
 def _not_blank(path: Any) -> Any:
-    # Path("") is the current folder, which is unlikely to be what an empty setting or shell variable means.
+    # Path("") is the current folder, which an empty setting or shell variable is unlikely to mean.
     if isinstance(path, str) and not path.strip():
         raise ValueError("is empty; name a file or a folder, or '.' for the current folder")
     return path
@@ -23,4 +23,4 @@ def _expanded(path: Path) -> Path:
 
 
 UserPath = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_expanded)]
-"""A path with `~` expanded; an empty one is refused."""
+"""A path with `~` expanded; must not be empty."""

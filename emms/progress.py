@@ -1,4 +1,4 @@
-"""How progress is reported: a stage of a run tells the listener of whoever started the run."""
+"""Progress reporting: the stages of a run report to the listener that was set when the run was started."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """What hears of progress. Called from the thread that does the work.
+    """Interface of progress listeners. Methods are called from the thread that does the work.
 
-    `stage` and `advance` may raise KeyboardInterrupt to stop the run: nothing takes that for a failure of a model.
+    `stage` and `advance` may raise KeyboardInterrupt to stop the run; it is never treated as a failure of a model.
     """
 
     def stage(self, name: str) -> None:
-        """A stage of the run has begun."""
+        """Report that a stage of the run has begun."""
 
     def advance(self, what: str, done: int, total: int, throughput: float) -> None:
-        """Of `what` (a model), `done` of `total` samples are finished; called again and again.
+        """Report that `done` of `total` samples of `what` (a model) are finished; called repeatedly.
 
         throughput: samples per second through the forward pass, the median so far.
         """
 
     def kept(self, what: str, done: int, total: int) -> None:
-        """Of `what` (a model), the features of `done` of `total` samples are in the store."""
+        """Report that the features of `done` of `total` samples of `what` (a model) are in the store."""
 
     def failed(self, what: str, reason: str) -> None:
-        """`what` has failed; the run goes on without it."""
+        """Report that `what` has failed; the run continues without it."""
 
     def warn(self, message: str) -> None:
-        """Something is not as it should be; the run goes on."""
+        """Report a warning; the run continues."""
 
 
 class Silent:
-    """Hears nothing. Subclass it to hear some of it."""
+    """A listener that ignores everything. Subclass it to implement only some of the methods."""
 
     def stage(self, name: str) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def advance(self, what: str, done: int, total: int, throughput: float) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def kept(self, what: str, done: int, total: int) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def failed(self, what: str, reason: str) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def warn(self, message: str) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
 
 _SILENT = Silent()
 
 listener: ContextVar[Listener] = ContextVar("listener", default=_SILENT)
-"""The listener of the run this thread works for. Threads that Prefect starts inherit it; other machines are silent."""
+"""The listener of the current run. Threads that Prefect starts inherit it; tasks on other machines report nothing."""

@@ -1,4 +1,4 @@
-"""Names that stand for classes: the built-in ones, and those that other packages add through entry points."""
+"""Registries of plug-in classes by name: built-in classes, and those that other packages add through entry points."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A mapping from names to classes, each imported when it is first asked for.
+    """A mapping from names to classes, each imported on first access.
 
-    kind: what users call these classes, in messages. group: the entry-point group that other packages add theirs to.
-    base: the class that all of them extend. builtin: a table `name -> "module:Class"`. error: what `get` raises.
+    kind: what the classes are called in messages. group: the entry-point group of classes from other packages.
+    base: their base class. builtin: a table `name -> "module:Class"`. error: the exception that `get` raises.
 
-    A class that cannot be imported does not get in the way of the others: iteration leaves it out, `broken` lists it.
+    A class that cannot be imported does not affect the others: iteration skips it, `broken` lists it.
     Another package cannot replace a built-in class.
     """
 
@@ -31,40 +31,40 @@ class Registry(Generic[T]):
         self.kind, self.group, self._base, self._builtin, self._error = kind, group, base, builtin, error
 
     def names(self) -> list[str]:
-        """Return every known name: the built-in ones in their own order, then the others alphabetically."""
+        """Return all names: built-in ones in the order of `builtin`, then the others alphabetically."""
         return [*self._builtin, *sorted(self._added().keys() - self._builtin.keys())]
 
     def get(self, name: str) -> T:
-        """Return the class of this name.
+        """Return the class with this name.
 
-        Raises the registry's error if the name is unknown (the nearest ones are offered), if the class cannot be
-        imported or lacks something, or if two packages add the name.
+        Raises the registry's error if the name is unknown (similar names are suggested), if the class cannot be
+        imported or is incomplete, or if two packages add the name.
         """
         if name in self._builtin:
             return self._checked(name, lambda: _import(self._builtin[name]))
-        found = self._added().get(name)
-        if not found:
+        entries = self._added().get(name)
+        if not entries:
             known = self.names()
             raise self._error(
                 f"{self.kind} '{printable(name)}' is unknown{did_you_mean(name, known)} (known: {', '.join(known)})"
             )
-        if len(found) > 1:
+        if len(entries) > 1:
             raise self._error(
-                f"{self.kind} '{name}' is added by {len(found)} packages: {_packages(found)}; uninstall all but one"
+                f"{self.kind} '{name}' is added by {len(entries)} packages: {_packages(entries)}; uninstall all but one"
             )
-        return self._checked(name, found[0].load)
+        return self._checked(name, entries[0].load)
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
-        """Yield name and class of everything that can be imported, in the order of `names`."""
+        """Yield the name and class of everything that can be imported, in the order of `names`."""
         for name in self.names():
             try:
-                found = self.get(name)
+                loaded = self.get(name)
             except EMMSError:
                 continue
-            yield name, found
+            yield name, loaded
 
     def origin(self, name: str) -> str:
-        """Return where a class comes from and what helps when it is broken, for messages."""
+        """Return where a class comes from and the remedy if it is broken, for messages."""
         if name in self._builtin:
             return "emms itself; reinstall emms"
         return f"{_packages(self._added()[name])}; fix or uninstall that package"
@@ -77,30 +77,30 @@ class Registry(Generic[T]):
                 self.get(name)
             except EMMSError as error:
                 errors.append(error)
-        for name, found in self._added().items():
+        for name, entries in self._added().items():
             if name in self._builtin:
                 errors.append(
                     self._error(
                         f"{self.kind} '{name}' is built into emms and cannot be replaced by "
-                        f"{_packages(found)}; fix or uninstall that package"
+                        f"{_packages(entries)}; fix or uninstall that package"
                     )
                 )
         return errors
 
     def _added(self) -> dict[str, list[EntryPoint]]:
-        """Return the entry points of other packages by name; more than one where packages disagree."""
-        found: dict[str, list[EntryPoint]] = {}
+        """Return the entry points of other packages by name; more than one if several packages use the same name."""
+        by_name: dict[str, list[EntryPoint]] = {}
         for entry in entry_points(group=self.group):
-            found.setdefault(entry.name, []).append(entry)
-        return found
+            by_name.setdefault(entry.name, []).append(entry)
+        return by_name
 
     def _checked(self, name: str, load: Callable[[], Any]) -> T:
-        """Return what `load` returns. Raises the registry's error if it fails or returns no usable class."""
+        """Return the class that `load` returns. Raises the registry's error if it fails or the class is unusable."""
         try:
             loaded = load()
             if isinstance(loaded, type) and issubclass(loaded, BaseModel):
-                loaded.model_rebuild()  # pydantic may have put off building the class, and what is wrong with it
-        except (Exception, SystemExit) as cause:  # importing runs any code
+                loaded.model_rebuild()  # pydantic may have deferred building the class, and errors in it
+        except (Exception, SystemExit) as cause:  # importing runs arbitrary code
             reason = f"{type(cause).__name__}: {printable(str(cause).strip().partition(chr(10))[0])}"
             raise self._error(f"{self.kind} '{name}' cannot be loaded ({reason}) from {self.origin(name)}") from cause
         if not (isinstance(loaded, type) and issubclass(loaded, self._base)):
@@ -131,7 +131,7 @@ def _packages(entries: list[EntryPoint]) -> str:
     for entry in entries:
         try:
             package = f"package {entry.dist.name} {entry.dist.version}"  # type: ignore[union-attr]
-        except Exception:  # its metadata are damaged
+        except Exception:  # its metadata is damaged
             package = "a package without a name"
         shown.append(f"{package} (entry point {entry.name} = {entry.value})")
     return "; ".join(sorted(shown))

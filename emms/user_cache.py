@@ -1,7 +1,7 @@
-"""A cache in the user's home for small facts that are slow to find out and the same for all runs.
+"""A cache in the user's home folder for small values that are slow to compute and the same for all runs.
 
-It is a convenience: if it cannot be written, or a file in it is damaged, facts are found out again, once a process, and
-nothing else happens. EMMS_CACHE names another folder; by default it lies where the caches of torch and Hugging Face do.
+It is optional: if it cannot be written, or a file in it is damaged, values are computed again, once per process.
+EMMS_CACHE sets another folder; the default is next to the caches of torch and Hugging Face.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_of_this_process: dict[Path | str, Any] = {}
+_in_memory: dict[Path | str, Any] = {}
 
 
 def folder() -> Path | None:
-    """Return where the cache is: $EMMS_CACHE, else `emms` in $XDG_CACHE_HOME or ~/.cache; None without a home."""
-    if own := os.environ.get("EMMS_CACHE"):
-        return Path(own)
+    """Return the cache folder: $EMMS_CACHE, else `emms` in $XDG_CACHE_HOME or ~/.cache; None without a home folder."""
+    if path := os.environ.get("EMMS_CACHE"):
+        return Path(path)
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emms"
     except RuntimeError:
@@ -29,24 +29,24 @@ def folder() -> Path | None:
 
 
 def read(kind: str, key: Mapping[str, Any]) -> Any | None:
-    """Return what was written under a key (JSON), or None."""
+    """Return the value that was written under a key (JSON), or None."""
     path = _path(kind, key)
-    if path in _of_this_process:
-        return _of_this_process[path]
+    if path in _in_memory:
+        return _in_memory[path]
     if isinstance(path, str):
         return None
     try:
         entry = json.loads(path.read_bytes())
-        # The value's digest finds what a full disk or a failing one has left of it.
+        # The digest detects values that a full or failing disk has truncated.
         return entry["value"] if entry["key"] == key and entry["sha256"] == _digest(entry["value"]) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def write(kind: str, key: Mapping[str, Any], value: Any) -> None:
-    """Remember a value under a key (both JSON): in this process, and beyond it if the cache can be written."""
+    """Store a value under a key (both JSON) in memory, and on disk if the cache folder can be written."""
     path = _path(kind, key)
-    _of_this_process[path] = value
+    _in_memory[path] = value
     if isinstance(path, str):
         return
     draft = path.with_suffix(f".{uuid.uuid4().hex}")
@@ -60,9 +60,9 @@ def write(kind: str, key: Mapping[str, Any], value: Any) -> None:
 
 
 def _path(kind: str, key: Mapping[str, Any]) -> Path | str:
-    """Return the file of an entry; without a folder, a name for this process alone."""
-    where, name = folder(), f"{kind}/{_digest(key)[:32]}.json"
-    return name if where is None else where / name
+    """Return the file of an entry; without a cache folder, a name that is used in memory only."""
+    directory, name = folder(), f"{kind}/{_digest(key)[:32]}.json"
+    return name if directory is None else directory / name
 
 
 def _digest(content: Any) -> str:

@@ -1,1 +1,1 @@
-"""Prefect flows and the command line: what happens in which order."""
+"""Prefect flows and the command line."""

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-# Before anything imports Prefect, which reads its settings once. What the user has set stays.
+# Before anything imports Prefect, which reads its settings once. The user's settings take precedence.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
-# The temporary server migrates a database when it starts for the first time, which can take longer than 20 seconds.
+# On its first start, the temporary server migrates a database, which can take longer than the default, 20 seconds.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
 import typer
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from emms.spec import Spec
 
 BAD_INPUT = 2
-"""Exit code when nothing was ranked because of what was asked for."""
+"""Exit code for errors that the user can fix."""
 UNFORESEEN = 70
-"""Exit code for an error that is a fault of the program: EX_SOFTWARE of sysexits.h."""
+"""Exit code for a bug in emms: EX_SOFTWARE of sysexits.h."""
 NOT_PRINTED = 74
-"""Exit code when the work was done but its output could not be printed: EX_IOERR of sysexits.h."""
+"""Exit code if everything succeeded but output could not be printed: EX_IOERR of sysexits.h."""
 
 app = typer.Typer(
     name="emms",
@@ -40,15 +40,15 @@ app = typer.Typer(
 _stdout, _stderr = Stream("stdout"), Stream("stderr")
 out, err = Console(file=cast(Any, _stdout)), Console(file=cast(Any, _stderr))
 
-Store = Annotated[str | None, typer.Option(help="Folder or fsspec URL where artifacts are kept.")]
-# Not a Path, which would take an empty text, such as an unset shell variable, for the current folder.
-Output = Annotated[str | None, typer.Option(metavar="DIR", help="Folder that receives the results.")]
+Store = Annotated[str | None, typer.Option(help="Folder or fsspec URL where artifacts are stored.")]
+# Not a Path, for which an empty string, such as an unset shell variable, is the current folder.
+Output = Annotated[str | None, typer.Option(metavar="DIR", help="Folder for the results.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log, and tracebacks.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log, and tracebacks.")]
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(show: bool) -> None:
+    if show:
         out.print(f"emms {version('emms')}", highlight=False)
         raise typer.Exit
 
@@ -66,24 +66,26 @@ def _options(
 def rank(
     spec: Annotated[Path | None, typer.Argument(help="A YAML file: see the README.", show_default=False)] = None,
     images: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Without a file: a folder of class folders of images.")
+        str | None, typer.Option(metavar="DIR", help="Instead of a file: a folder with one folder of images per class.")
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Without a file: SOURCE:NAME; give it several times.")] = None,
-    label_encoder: Annotated[list[str] | None, typer.Option(help="SOURCE:NAME or a folder; may be repeated.")] = None,
-    estimator: Annotated[list[str] | None, typer.Option(help="The first one orders the ranking.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use a stratified subsample of so many samples.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Instead of a file: SOURCE:NAME; can be repeated.")] = None,
+    label_encoder: Annotated[list[str] | None, typer.Option(help="SOURCE:NAME or a folder; can be repeated.")] = None,
+    estimator: Annotated[
+        list[str] | None, typer.Option(help="Can be repeated; the first one orders the ranking.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Use a stratified subsample of this size.")] = None,
     store: Store = None,
     output: Output = None,
     device: Device = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be computed; run no network and download nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be computed, without running networks or downloading.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Rank the candidate networks of SPEC, or those given by --model on the images in --images."""
     from emms.spec import load_spec
 
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "models": model,
         "label_encoders": label_encoder,
         "estimators": estimator,
@@ -93,8 +95,8 @@ def rank(
         "device": device,
     }
     if images is not None:
-        given["dataset"] = {"format": "imagefolder", "path": images}
-    overrides = {key: value for key, value in given.items() if value not in (None, [])}
+        options["dataset"] = {"format": "imagefolder", "path": images}
+    overrides = {key: value for key, value in options.items() if value not in (None, [])}
     if spec is None and (images is None or not model):
         raise EMMSError("there is nothing to rank: give a SPEC.yaml, or --images DIR and --model SOURCE:NAME")
     loaded = load_spec({} if spec is None else spec, **overrides)
@@ -108,8 +110,8 @@ def rank(
 
 @app.command()
 def demo(
-    store: Annotated[str, typer.Option(help="Folder or fsspec URL where artifacts are kept.")] = "./artifacts",
-    output: Annotated[Path, typer.Option(help="Folder that receives the results.")] = Path("./runs/demo"),
+    store: Annotated[str, typer.Option(help="Folder or fsspec URL where artifacts are stored.")] = "./artifacts",
+    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("./runs/demo"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     verbose: Verbose = False,
 ) -> None:
@@ -119,10 +121,10 @@ def demo(
 
     run(demo_spec(store, output, device), out, err, verbose)
     out.print(
-        "\nTo rank networks for your own images, one folder a class:\n"
+        "\nTo rank networks for your own images, one folder per class:\n"
         f"  {sys.argv[0]} rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
         highlight=False,
-        soft_wrap=True,  # to be copied
+        soft_wrap=True,  # so that it can be copied
     )
 
 
@@ -130,7 +132,7 @@ def demo(
 def evaluate(
     scores: Annotated[Path, typer.Option(help="CSV or Parquet: model, score, and dataset and estimator if several.")],
     truth: Annotated[Path, typer.Option(help="CSV or Parquet: model, value, and dataset if several.")],
-    output: Annotated[Path | None, typer.Option(help="CSV file that receives the table.")] = None,
+    output: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
 ) -> None:
     """Measure how well scores agree with the truth, for each dataset and estimator."""
     from emms.evaluation import evaluate_csv, remarks
@@ -141,7 +143,7 @@ def evaluate(
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
             table.write_csv(output)
-        except OSError as cause:  # polars' own has no number and so no text
+        except OSError as cause:  # polars raises one without errno and strerror
             reason = "it is a folder" if output.is_dir() else cause.strerror or cause
             raise EMMSError(f"'{output}' cannot be written: {reason}; name another file") from cause
     out.print(evaluation_table(table, out.width))
@@ -158,10 +160,10 @@ def models(
 
     from emms.results.listings import find_models, model_lines
 
-    found, broken = find_models(pattern)
-    lines = model_lines(found, lambda all_: track(all_, description="measuring", console=err, transient=True))
+    specs, broken = find_models(pattern)
+    lines = model_lines(specs, lambda all_: track(all_, description="measuring", console=err, transient=True))
     out.print(lines, soft_wrap=True, highlight=False, markup=False)
-    err.print(f"{len(found):,} names", highlight=False)
+    err.print(f"{len(specs):,} names", highlight=False)
     for reason in broken:
         err.print(f"warning: {reason}", style="yellow", markup=False, highlight=False)
 
@@ -174,8 +176,8 @@ def estimators() -> None:
 
     out.print(estimator_table())
     out.print(
-        "Cost is work beside one forward pass over the samples: N samples, D1 features, C classes, "
-        "K label embeddings of D2 dimensions.",
+        "Cost is the number of operations in addition to one forward pass over the samples: N samples, D1 features, "
+        "C classes, K label embeddings of D2 dimensions.",
         highlight=False,
     )
     for reason in ESTIMATORS.broken():
@@ -187,19 +189,19 @@ def _show_plan(spec: Spec) -> None:
     from emms.run.dry_run import dry_run
     from emms.run.estimate import estimate
 
-    done = dry_run(spec)
-    out.print(plan_table((step.stage, step.of, step.state) for step in done.steps))
-    if done.to_extract:
-        out.print(estimate(done.workspace, done.to_extract), highlight=False, soft_wrap=True)
+    plan = dry_run(spec)
+    out.print(plan_table((step.stage, step.of, step.state) for step in plan.steps))
+    if plan.to_extract:
+        out.print(estimate(plan.workspace, plan.to_extract), highlight=False, soft_wrap=True)
 
 
 def main() -> None:
-    """Run the command. What the user can fix is one message and exit code 2."""
+    """Run the command. Errors that the user can fix end with a message and exit code 2."""
     code = _run()
     for stream, other in ((_stdout, err), (_stderr, out)):
         if stream.error is not None:
             other.print(
-                f"the command's output could not be printed: {stream.error.strerror}; what it was to do is done",
+                f"the command's output could not be printed: {stream.error.strerror}; everything else is done",
                 highlight=False,
             )
             code = code or NOT_PRINTED
@@ -219,7 +221,7 @@ def _run() -> int:
         if {"-v", "--verbose"} & set(sys.argv):
             raise
         err.print(f"error: {type(fault).__name__}: {fault}", style="red", markup=False, highlight=False)
-        err.print("this is a fault of emms; -v shows where it happened, and what was computed is in the store")
+        err.print("this is a bug in emms; -v shows the traceback, and what was computed is in the store")
         return UNFORESEEN
     return 0
 

@@ -1,4 +1,4 @@
-"""What `emms demo` ranks: real networks and untrained controls, on real images that are already on the machine."""
+"""The spec of `emms demo`: trained networks and untrained controls, on images that are part of scikit-learn."""
 
 from __future__ import annotations
 

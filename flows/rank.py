@@ -17,7 +17,7 @@ from emms.store import Store
 from tasks.executor import PrefectExecutor
 from tasks.results import write_results
 
-# One at a time on one machine: each task that computes uses all its cores, or its whole GPU. Other runners fan out.
+# One task at a time, since each uses all cores or the GPU. Other task runners can run tasks on several machines.
 ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
 
 
@@ -25,8 +25,8 @@ ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
 def rank(spec: Spec) -> State[Outcome]:
     """Rank the candidate networks of a spec on its dataset.
 
-    A candidate that fails does not take the others along: the run then ends in the state CompletedWithFailures.
-    Where none is left, or the dataset, the labels or the store cannot be used, it fails.
+    If a candidate fails, the others are ranked, and the run ends in the state CompletedWithFailures.
+    If all fail, or the dataset, the labels or the store cannot be used, the run fails.
     """
     check_run(spec)
     outcome = rank_candidates(spec, PrefectExecutor(Workspace(spec, Store(spec.store))))

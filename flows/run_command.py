@@ -1,4 +1,4 @@
-"""What `emms rank` and `emms demo` do once their arguments are parsed: run the flow and show what it gives."""
+"""Run the flow for `emms rank` and `emms demo`, and show its results."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from emms.spec import Spec
 from flows.stopping import stoppable
 
 SOME_FAILED = 1
-"""Exit code when there is a ranking, but a candidate is missing from it."""
+"""Exit code if some candidates could not be ranked."""
 
 
 def run(spec: Spec, out: Console, err: Console, verbose: bool) -> None:
-    """Run the flow; show its progress, its table, and where the results are."""
+    """Run the flow; show its progress, the table, and where the results are."""
     if not verbose:
         _be_quiet()
     terminal = Terminal(err)
@@ -37,9 +37,9 @@ def _run_flow(spec: Spec, terminal: Terminal) -> Any:
     url = _configured_url()
     what = f"Prefect's server at {url}" if url else "a temporary Prefect server (on its first start, half a minute)"
     terminal.console.print(f"checking the spec, and starting {what} …", style="dim", highlight=False, soft_wrap=True)
-    found: list[str | Exception] = []
-    # A temporary server takes seconds to start: meanwhile this thread imports the rest.
-    server = Thread(target=copy_context().run, args=(_connect, found), daemon=True)
+    connected: list[str | Exception] = []
+    # A temporary server takes seconds to start, during which this thread does the other imports.
+    server = Thread(target=copy_context().run, args=(_connect, connected), daemon=True)
     server.start()
     from emms.hardware import keep_freed_memory
     from emms.progress import listener
@@ -51,12 +51,12 @@ def _run_flow(spec: Spec, terminal: Terminal) -> Any:
     from flows.rank import rank as flow
 
     server.join()
-    if isinstance(found[0], Exception):
-        raise found[0]
+    if isinstance(connected[0], Exception):
+        raise connected[0]
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     listener.set(terminal)
-    with terminal, temporary_settings({PREFECT_API_URL: found[0]}):
+    with terminal, temporary_settings({PREFECT_API_URL: connected[0]}):
         state: Any = flow(spec, return_state=True)
         return state.result()
 
@@ -65,18 +65,18 @@ def _configured_url() -> str | None:
     return os.environ.get("PREFECT_API_URL")
 
 
-def _connect(found: list[str | Exception]) -> None:
-    """Have Prefect's server at hand; add its URL to `found`, or what is wrong with it."""
+def _connect(connected: list[str | Exception]) -> None:
+    """Start or connect to Prefect's server; append its URL, or the exception, to `connected`."""
     try:
         from flows.server import connect
 
-        found.append(connect())
+        connected.append(connect())
     except Exception as fault:
-        found.append(fault)
+        connected.append(fault)
 
 
 def _be_quiet() -> None:
-    """Show no log but our own; this process is the command's alone."""
+    """Silence the logs and warnings of libraries, which is fine since this process only runs the command."""
     for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
         os.environ.setdefault(name, "CRITICAL")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its logger's level is set when it is imported

@@ -1,4 +1,4 @@
-"""Prefect's server: one's own must answer; the temporary one hears how the run ends, and never outlives it."""
+"""Connect to Prefect's server, or start a temporary one that ends with this process."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ from prefect.settings import (
 from emms.errors import EMMSError
 
 PATIENCE = 10.0
-"""Seconds that a server of one's own has to answer, and a temporary one to end."""
+"""Seconds that the user's server has to respond, and the temporary one to end."""
 
 
 def connect() -> str:
-    """Have Prefect's server at hand, that of its settings or else a temporary one, started here; return its URL.
+    """Connect to the server in Prefect's settings, or else start a temporary one, and return its URL.
 
-    Raises EMMSError if the server does not answer. Meant for a thread of its own: it changes which signals the thread
-    receives.
+    Raises EMMSError if the server does not respond. Must run in a separate thread, since it blocks SIGINT in it.
     """
     url = PREFECT_API_URL.value()
     if not url:
@@ -42,29 +41,28 @@ def connect() -> str:
     try:
         with once, get_client(sync_client=True) as client:
             client.api_version()
-    except Exception as cause:  # of the network, of HTTP, of JSON
+    except Exception as cause:  # errors of the network, of HTTP, of JSON
         raise EMMSError(
-            f"Prefect's server at PREFECT_API_URL={url} does not answer as one: {cause or type(cause).__name__}; start "
-            f"it with `prefect server start`, correct the URL (it ends in /api), or remove it from the environment and "
-            f"with `prefect config unset PREFECT_API_URL`: then a temporary server is used"
+            f"Prefect's server at PREFECT_API_URL={url} does not respond as expected: {cause or type(cause).__name__}; "
+            f"start it with `prefect server start`, fix the URL (it ends in /api), or use a temporary server by "
+            f"removing the URL from the environment and with `prefect config unset PREFECT_API_URL`"
         ) from cause
     return url
 
 
 def _start() -> str:
-    """Start a temporary server, which ends with this process, and wait until it answers; return its URL.
+    """Start a temporary server, which ends with this process, wait until it responds, and return its URL.
 
-    It is the one that Prefect would start by itself, but Prefect would first import all of it into this process, too,
-    which takes as long as the start.
+    Prefect would start the same server, but first import all of it into this process, which takes as long as the start.
     """
     if hasattr(signal, "pthread_sigmask"):
-        # A terminal sends Ctrl-C to the server too, which inherits what this thread holds off.
+        # A terminal sends Ctrl-C to the server, too, which inherits this thread's blocked signals.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    where = ["--app-dir", str(Path(prefect.__file__).parents[1]), "--host", "127.0.0.1", "--port", str(port)]
-    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *where]
+    location = ["--app-dir", str(Path(prefect.__file__).parents[1]), "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *location]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     temporary = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     server = subprocess.Popen(  # noqa: S603
@@ -76,19 +74,18 @@ def _start() -> str:
     url = f"http://127.0.0.1:{port}/api"
     patience = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
     deadline = time.monotonic() + patience
-    while not _answers(url):
+    while not _responds(url):
         if server.poll() is not None or time.monotonic() > deadline:
             ended = f"it ended with code {server.returncode}" if server.poll() is not None else f"not in {patience} s"
             raise EMMSError(
-                f"Prefect's temporary server does not start: {ended}; -v shows why, and often its database, in the "
-                f"folder PREFECT_HOME, cannot be used; or start one of your own with `prefect server start` and set "
-                f"PREFECT_API_URL"
+                f"Prefect's temporary server does not start: {ended}; -v shows why, often an unusable database in the "
+                f"folder PREFECT_HOME; or start your own server with `prefect server start` and set PREFECT_API_URL"
             )
         time.sleep(0.1)
     return url
 
 
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
         return httpx.get(f"{url}/health", trust_env=False).status_code == httpx.codes.OK
     except httpx.TransportError:
@@ -105,8 +102,8 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def _end_with_this_process(process: subprocess.Popen[bytes]) -> None:
-    """Have a process end when this one does, by whatever signal: a shell waits until its input is closed."""
+    """End a process when this one ends, even by SIGKILL, with a shell that waits until its input is closed."""
     command = ["/bin/sh", "-c", 'read -r _; kill "$0"', str(process.pid)]
     shell = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
-    # Where there is an exit, the server is stopped there, and its number may be another process's by then.
+    # On a normal exit `_stop` has ended the server, and its process id may have been reused.
     atexit.register(shell.kill)

@@ -1,4 +1,4 @@
-"""Standard output and error that may be full or closed: a run goes on, and says at its end what it could not print."""
+"""Standard output and error that may be full or closed: a run continues, and reports the error at its end."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import IO, Any
 
 
 class Stream:
-    """`sys.stdout` or `sys.stderr`, whichever `name` says; the first failure to write silences it."""
+    """`sys.stdout` or `sys.stderr`, by `name`; silenced after the first write error."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self.error: OSError | None = None
-        """What went wrong when it was written to."""
+        """The first write error, except for a closed pipe."""
 
     def write(self, text: str) -> int:
-        """Write text, unless writing has failed before."""
+        """Write text, unless a previous write has failed."""
         if self.error is None:
             try:
                 self._stream.write(text)
@@ -25,7 +25,7 @@ class Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Flush what was written, unless writing has failed before."""
+        """Flush the stream, unless a previous write has failed."""
         if self.error is None:
             try:
                 self._stream.flush()
@@ -38,12 +38,13 @@ class Stream:
     @property
     def _stream(self) -> IO[str]:
         stream = getattr(sys, self._name)
-        # While bars are shown, rich puts something in its place that prints by way of this.
+        # While bars are shown, rich replaces the stream by a proxy that prints through this one.
         return getattr(stream, "rich_proxied_file", stream)
 
     def _silence(self, cause: OSError) -> None:
-        self.error = cause
-        # What is left in the stream's buffer must not fail once more when the interpreter ends.
+        if not isinstance(cause, BrokenPipeError):  # a closed pipe, such as of `| head`, is not an error
+            self.error = cause
+        # So that flushing the rest of the buffer at exit does not fail again.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self._stream.fileno())
         os.close(null)

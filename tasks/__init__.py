@@ -1,1 +1,1 @@
-"""Prefect tasks built from the stages of `emms`, with retries, time limits and tags. Nothing is computed here."""
+"""Prefect tasks built from the stages of `emms`, with retries, time limits and tags."""

@@ -1,4 +1,4 @@
-"""Stages as Prefect tasks: with retries, a time limit, a tag and a readable name."""
+"""Run stages as Prefect tasks, with retries, a time limit, a tag and a readable name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.policies import RESULTS, RETRIES
 
 
 class PrefectExecutor(Executor):
-    """Carries out each call of a stage as a task of the flow that it is used in; the task runner says where."""
+    """Carries out each call of a stage as a task of the current flow, on the flow's task runner."""
 
     def _run(self, stage: Stage[R], calls: Sequence[Call], fatal: Errors) -> list[R | Failed]:
         futures = [as_task(stage).submit(self.workspace, call) for call in calls]
@@ -32,16 +32,14 @@ class PrefectExecutor(Executor):
 
 @cache
 def as_task(stage: Stage[Any]) -> Task[..., Any]:
-    """Return the task that carries out one call of a stage.
-
-    It ends in a state named Cached if everything was in the store.
-    """
+    """Return the task for one call of a stage. It ends in a state named Cached if everything was in the store."""
 
     def carry_out(workspace: Workspace, call: Call) -> Any:
         reference = stage.make(workspace, *call)
         return reference if reference.computed else _cached(reference)
 
-    made: Task[..., Any] = task(
+    carry_out.__qualname__ = stage.name.replace(" ", "_")  # Prefect makes the task's key from it
+    stage_task: Task[..., Any] = task(
         name=stage.name,
         description=stage.description,
         task_run_name=lambda: stage.title(task_run.parameters["workspace"], *task_run.parameters["call"]),
@@ -50,7 +48,7 @@ def as_task(stage: Stage[Any]) -> Task[..., Any]:
         **RETRIES,
         **RESULTS,
     )(carry_out)
-    return made
+    return stage_task
 
 
 def _cached(reference: Any) -> State[Any]:

@@ -1,4 +1,4 @@
-"""What all tasks share: when to retry, and how results are kept."""
+"""Settings of all tasks: when to retry, and how to store results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emms.errors import DamagedError, EMMSError, StoreError, UnavailableError, U
 def should_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Retry transient failures, not user errors."""
     if isinstance(state.data, UnreachableError | DamagedError):
-        return False  # asking again ends the same; what is damaged has to be computed again first
+        return False  # a retry would fail again; damaged artifacts must be computed again first
     return isinstance(state.data, UnavailableError | StoreError) or not isinstance(state.data, EMMSError)
 
 
@@ -25,5 +25,5 @@ RETRIES: dict[str, Any] = {
     "retry_condition_fn": should_retry,
 }
 
-# The store is the cache. References are a few lines of JSON; what they refer to is in the store.
+# The store is the cache. Results are references, a few lines of JSON, to artifacts in the store.
 RESULTS: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": True, "result_serializer": "json"}

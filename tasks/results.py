@@ -1,4 +1,4 @@
-"""The results, written, and shown in Prefect's UI."""
+"""Write the results, and show them in Prefect's UI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.policies import RETRIES
 
 @task(task_run_name="rank {spec.dataset.name}", timeout_seconds=3600, persist_result=False, **RETRIES)
 def write_results(spec: Spec, outcome: Outcome) -> Ranking:
-    """Order the candidates, evaluate the order where truth is known, and write both to the output folder."""
+    """Order the candidates, evaluate the order if there is a truth table, and write both to the output folder."""
     ranking = finish(spec, outcome)
     create_table_artifact(
         ranking.frame.to_dicts(), key="emms-ranking", description=f"Candidates for {spec.dataset.name}"

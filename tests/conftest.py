@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-# No test may wait for a network that is not there.
+# No test may wait for a missing network connection.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# Nor may one depend on what the user's cache holds, or leave anything there. Processes that tests start inherit this.
+# Tests must not read or write the user's cache. Processes that tests start inherit this.
 os.environ["EMMS_CACHE"] = tempfile.mkdtemp(prefix="emms-cache-")
 atexit.register(shutil.rmtree, os.environ["EMMS_CACHE"], ignore_errors=True)
 
-# Timings on a shared machine say nothing about correctness.
+# Timings on a shared machine must not fail a test.
 settings.register_profile("emms", deadline=None)
 settings.load_profile("emms")
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of three class folders with eight small images each; classes differ in colour."""
+    """A folder with three class folders of eight small images each; classes differ in colour."""
     rng = np.random.default_rng(0)
     for number, name in enumerate(["apple", "banana", "cherry"]):
         (tmp_path / "photos" / name).mkdir(parents=True)

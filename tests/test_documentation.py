@@ -1,4 +1,4 @@
-"""What the README and the docstrings show is true: their examples run."""
+"""The examples in the README and in docstrings run."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_examples_in_docstrings_run(name):
 
 
 @pytest.fixture
-def readers_folder(tmp_path, photos, monkeypatch):
-    """The folder of somebody who tries what the README shows: photographs, a spec, a network that needs no hub."""
+def project_folder(tmp_path, photos, monkeypatch):
+    """A folder with everything that the README's examples need: photographs, a spec, a network that needs no hub."""
     monkeypatch.chdir(tmp_path)
     for name in ("daisy", "tulip"):
         (tmp_path / "photos" / name).mkdir()
@@ -48,18 +48,18 @@ def readers_folder(tmp_path, photos, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", blocks("python"))
-def test_examples_in_the_readme_run(readers_folder, example):
-    # A network that has to be downloaded stands for any.
+def test_examples_in_the_readme_run(project_folder, example):
+    # A network that needs no download replaces those of the README.
     runnable = re.sub(r"timm:\w+\.\w+", "packaged:efficientnet-lite1", example)
     exec(compile(runnable, "README.md", "exec"), {})
 
 
-def test_specs_in_the_readme_can_be_read(readers_folder):
+def test_specs_in_the_readme_can_be_read(project_folder):
     found = [block for block in blocks("yaml") if "models:" in block]
     assert found
     for number, block in enumerate(found):
-        (readers_folder / f"{number}.yaml").write_text(block)
-        load_spec(readers_folder / f"{number}.yaml")
+        (project_folder / f"{number}.yaml").write_text(block)
+        load_spec(project_folder / f"{number}.yaml")
 
 
 def test_commands_in_the_readme_are_those_of_the_command_line():

@@ -1,4 +1,4 @@
-"""Messages show any text safely."""
+"""Any text in messages is safe to print."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emms.errors import did_you_mean, printable
         (3, "3"),
     ],
 )
-def test_what_cannot_be_printed_is_escaped(text, shown):
+def test_unprintable_characters_are_escaped(text, shown):
     assert printable(text) == shown
 
 
@@ -34,13 +34,13 @@ def test_any_text_becomes_one_printable_line(text):
     assert shown.encode().decode() == shown
 
 
-def test_of_a_long_text_both_ends_are_kept():
+def test_a_long_text_is_shortened_in_the_middle():
     shown = printable("a" * 500 + "b" * 500, limit=90)
     assert shown == "a" * 60 + " … " + "b" * 30
     assert printable("a" * 90, limit=90) == "a" * 90
 
 
-def test_near_names_are_offered_escaped():
+def test_suggested_names_are_escaped():
     assert did_you_mean("resnet5O", ["resnet50", "vit"]) == "; did you mean 'resnet50'?"
     assert did_you_mean("label", ["\x1blabel"]) == r"; did you mean '\x1blabel'?"
     assert did_you_mean("x" * 100_000, ["resnet50"]) == ""

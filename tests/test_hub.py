@@ -1,4 +1,4 @@
-"""An unreachable hub is found out once, in seconds, and files in the local caches are still used."""
+"""An unreachable hub is detected once, within seconds, and files in local caches are still used."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from emms.errors import UnreachableError
 
 @pytest.fixture(autouse=True)
 def online(monkeypatch, tmp_path):
-    """The tests run in offline mode; here the hub is asked for, at an address where nobody listens."""
+    """Switch off the tests' offline mode, with the hub at an address without a server."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub, "_refusal", None)
+    monkeypatch.setattr(hub, "_failure", None)
 
 
-def test_out_of_reach_it_is_asked_once(monkeypatch):
-    asked = []
-    ask = hub._ask
-    monkeypatch.setattr(hub, "_ask", lambda endpoint: asked.append(endpoint) or ask(endpoint))
+def test_an_unreachable_hub_is_checked_once(monkeypatch):
+    endpoints = []
+    connect = hub._connect
+    monkeypatch.setattr(hub, "_connect", lambda endpoint: endpoints.append(endpoint) or connect(endpoint))
     for _ in range(3):
         assert "http://127.0.0.1:9 cannot be reached" in str(hub.unreachable())
-    assert asked == ["http://127.0.0.1:9"]
+    assert endpoints == ["http://127.0.0.1:9"]
     monkeypatch.setattr(hub, "REMEMBERED_S", -1.0)
     assert hub.unreachable()
-    assert len(asked) == 2
+    assert len(endpoints) == 2
 
 
-def test_whatever_it_answers_it_is_there(monkeypatch):
+def test_any_response_means_that_the_hub_is_reachable(monkeypatch):
     class Refuses(BaseHTTPRequestHandler):
         def do_HEAD(self):
             self.send_error(503)
@@ -57,13 +57,13 @@ def test_whatever_it_answers_it_is_there(monkeypatch):
         server.server_close()
 
 
-def test_offline_mode_asks_nobody(monkeypatch):
+def test_offline_mode_makes_no_request(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(hub, "_ask", lambda endpoint: pytest.fail(f"asked {endpoint}"))
+    monkeypatch.setattr(hub, "_connect", lambda endpoint: pytest.fail(f"connected to {endpoint}"))
     assert "HF_HUB_OFFLINE" in str(hub.unreachable())
 
 
-def test_a_file_that_nobody_has_fails_at_once(caplog):
+def test_a_missing_file_fails_immediately(caplog):
     started = time.monotonic()
     for _ in range(5):
         with pytest.raises(UnreachableError, match=r"the model hub at http://127\.0\.0\.1:9 cannot be reached"):
@@ -83,8 +83,8 @@ def test_a_file_in_the_local_cache_is_found(tmp_path, monkeypatch):
     assert found.read_bytes() == b"weights"
 
 
-def test_local_only_downloads_nothing_and_uses_what_is_cached(tmp_path, monkeypatch):
-    monkeypatch.setattr(hub, "_ask", lambda endpoint: pytest.fail(f"asked {endpoint}"))
+def test_local_only_uses_cached_files_without_downloads(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "_connect", lambda endpoint: pytest.fail(f"connected to {endpoint}"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     with hub.local_only():
         assert "downloads are switched off" in str(hub.unreachable())
@@ -95,11 +95,11 @@ def test_local_only_downloads_nothing_and_uses_what_is_cached(tmp_path, monkeypa
         (tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
         (tmp_path / "torch" / "hub" / "checkpoints" / "net-01234567.pth").write_bytes(b"weights")
         assert hub.fetch_url("http://127.0.0.1:9/net-01234567.pth").read_bytes() == b"weights"
-    monkeypatch.setattr(hub, "_ask", lambda endpoint: None)
+    monkeypatch.setattr(hub, "_connect", lambda endpoint: None)
     assert hub.unreachable() is None
 
 
-def test_local_only_holds_for_one_thread_and_for_those_with_its_context():
+def test_local_only_applies_to_one_thread_and_to_copies_of_its_context():
     seen: list[str | None] = []
     with hub.local_only():
         for run in (lambda task: task(), copy_context().run):
@@ -111,7 +111,7 @@ def test_local_only_holds_for_one_thread_and_for_those_with_its_context():
 
 @pytest.fixture
 def files(tmp_path):
-    """A server of one file, which hides all others."""
+    """A server with one file; requests for other files fail."""
 
     class Serves(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -140,7 +140,7 @@ def test_a_url_is_downloaded_once_into_the_cache_of_torch_and_its_digest_is_chec
     assert hub.fetch_url(f"{files}/net-{digest}.pth") == path
 
 
-def test_a_url_whose_file_is_another_or_nowhere(files, tmp_path, monkeypatch):
+def test_a_url_with_a_wrong_or_missing_file(files, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(RuntimeError, match="invalid hash value"):
         hub.fetch_url(f"{files}/net-01234567.pth")

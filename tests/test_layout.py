@@ -1,4 +1,4 @@
-"""Where things are: who may know a downstream task, and what is in the root of the package."""
+"""Layout of the package: which modules may depend on a downstream task, and which are at its root."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(emms.__file__).parent
 ROOMS = {"emms/downstream", "emms/datasets", "emms/models", "emms/labels"}
 
 
-def test_only_the_rooms_of_tasks_datasets_networks_and_label_texts_name_a_task():
+def test_only_allowed_packages_name_a_downstream_task():
     names = [form for name in DOWNSTREAM.names() for form in (name, name.replace("-", "_"))]
     knowing = {
         "/".join(path.relative_to(ROOT.parent).parts[:2])
@@ -22,7 +22,7 @@ def test_only_the_rooms_of_tasks_datasets_networks_and_label_texts_name_a_task()
     assert knowing <= ROOMS
 
 
-def test_at_the_root_is_only_what_everything_stands_on():
+def test_modules_at_the_root_of_the_package():
     assert {path.stem for path in ROOT.glob("*.py")} == {
         "__init__",
         "errors",

@@ -1,4 +1,4 @@
-"""Another package adds a dataset format, a source of networks, a label encoder, an estimator, and ranks with them."""
+"""An external package adds a dataset format, a source of networks, a label encoder and an estimator."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Colours(Dataset):
 
 
 class MeanColour(Candidate):
-    """A network whose three features are the mean of each channel, or of the first one alone."""
+    """A network whose features are the means of the three channels, or only of the first one."""
 
     @classmethod
     def names(cls, pattern: str) -> list[str]:
@@ -81,7 +81,7 @@ class MeanColourForward(Forward):
 
 
 class ColourWords(LabelEncoder):
-    """Embeds a colour's name as the colour."""
+    """Embeds the name of a colour as its RGB value."""
 
     def reference(self, digests: Any) -> dict[str, Any]:
         return {"colour words": 1}
@@ -91,7 +91,7 @@ class ColourWords(LabelEncoder):
 
 
 class Width(MomentEstimator):
-    """Prefers wide features."""
+    """Scores by the number of features."""
 
     name, summary, needs, paper, cost = "width", "how wide the features are", "labels", "none", "nothing"
 
@@ -279,7 +279,7 @@ broken = broken_plugin:Broken
 broken = broken_plugin:Broken
 """
 
-BESIDE_A_BROKEN_ONE = """
+WITH_A_BROKEN_PACKAGE = """
 import emms
 from emms.datasets import FORMATS
 from emms.estimators import ESTIMATORS
@@ -317,25 +317,23 @@ assert {"Colours", "Digits", "ImageFolder"} <= definitions.keys(), definitions.k
 
 
 def run(script: str, folder: Path) -> None:
-    """Run a script in a Python of its own, in which the packages in `folder` are installed."""
+    """Run a script in a new Python process with the packages in `folder` installed."""
     root = str(Path(emms.__file__).parents[1])
     env = {"PYTHONPATH": f"{folder}{os.pathsep}{root}", "PATH": "/usr/bin:/bin", "HOME": str(folder)}
     subprocess.run([sys.executable, "-c", script], cwd=folder, env=env, check=True, timeout=300)
 
 
-def test_a_package_from_outside_adds_one_of_each(install, site_packages):
+def test_an_external_package_adds_one_of_each(install, site_packages):
     install("colours", ENTRY_POINTS, colours_plugin=PLUGIN)
     run(SCRIPT, site_packages)
 
 
-def test_a_broken_package_is_named_and_in_nobodys_way(install, site_packages):
+def test_a_broken_package_is_named_and_does_not_affect_others(install, site_packages):
     install("colours", ENTRY_POINTS, colours_plugin=PLUGIN)
     install("broken", BROKEN, broken_plugin="raise ImportError('libfoo.so.1 is missing')")
-    run(BESIDE_A_BROKEN_ONE, site_packages)
+    run(WITH_A_BROKEN_PACKAGE, site_packages)
 
 
-def test_a_package_from_outside_adds_a_downstream_task_in_which_each_sample_has_a_label_of_its_own(
-    install, site_packages
-):
+def test_an_external_package_adds_a_downstream_task_with_one_label_per_sample(install, site_packages):
     install("sounds", TASK_ENTRY_POINTS, sounds_plugin=TASK)
     run(RANK_A_NEW_TASK, site_packages)

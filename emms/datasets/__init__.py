@@ -1,4 +1,4 @@
-"""Datasets: one published format a file, one `Sample` for all."""
+"""Datasets: one format per file."""
 
 from emms.datasets.base import Dataset, Listing, Sample
 from emms.errors import DatasetError

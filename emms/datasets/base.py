@@ -1,4 +1,4 @@
-"""What every dataset format gives: a listing of its samples, and any one of them when asked for."""
+"""Interface of dataset formats: a listing of the samples, and loading of single samples."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from emms.downstream import Sample
 from emms.downstream.image_classification import ImageClassification
 
 LISTING = pl.Schema({"id": pl.String, "label": pl.Int32, "path": pl.String, "position": pl.Int64})
-"""Columns of a listing: the sample's name, unique and the same on every machine; the index of its label in `labels`;
-the local file it lies in; its position in that file (0 where a file is one sample)."""
+"""Columns of a listing: the sample's id, unique and the same on every machine; the index of its label in `labels`;
+its local file; its position in that file (0 if the file is a single sample)."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a dataset holds, known without decoding a sample. Rows are in an order that never changes by itself."""
+    """The samples of a dataset, in an order that is always the same, listed without decoding any of them."""
 
     samples: pl.DataFrame
     labels: list[str]
-    """What the labels say, each once: class names for classification. `samples["label"]` points into it."""
+    """The different labels, such as class names; `samples["label"]` has indices into it."""
     notes: list[str] = field(default_factory=list)
-    """What to warn of, in sentences, such as files that are not read."""
+    """Warnings, such as about files that are not read."""
 
 
 class Dataset(BaseModel, ABC):
-    """One published format: its settings are the fields, as they stand in a spec; the rest is how it is read."""
+    """Base class of dataset formats. The fields of a subclass are the settings of the format in a spec."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tasks: ClassVar[frozenset[str]] = frozenset({ImageClassification.name})
-    """The downstream tasks whose samples this format can give."""
+    """The downstream tasks whose samples this format can load."""
 
     format: str
 
     @property
     def name(self) -> str:
-        """What the dataset is called in the results: the name of its file or folder, or of its format."""
+        """Name of the dataset in the results: that of its file or folder, or of its format."""
         path = getattr(self, "path", None)
         return Path(path).expanduser().absolute().name.removesuffix(".parquet") if path else self.format
 
@@ -49,21 +49,21 @@ class Dataset(BaseModel, ABC):
     def listing(self) -> Listing:
         """List the samples.
 
-        Raises DatasetError when the dataset is missing, empty, or contradicts itself.
+        Raises DatasetError if the dataset is missing, empty or inconsistent.
         """
 
     def reading(self) -> dict[str, Any]:
         """Return, as JSON, the settings that determine what is read from a sample's file at its position.
 
-        By default all but the path. Leave out what only says where files lie, or what labels are called.
+        By default all settings except the path. Exclude settings that only say where files are, or name labels.
         """
         return self.model_dump(mode="json", exclude={"path"})
 
     @abstractmethod
     def load(self, record: dict[str, Any]) -> Sample:
-        """Read one sample; `record` is a row of the listing. Called from several threads at once.
+        """Load the sample of one row of the listing, `record`. Called from several threads at once.
 
-        Returns the `sample` of the downstream task that is run.
+        Returns an instance of the `sample` class of the downstream task.
 
-        Raises BadSampleError, with the reason and the remedy but not the sample's id, when it cannot be read.
+        Raises BadSampleError, with the reason and the remedy but not the sample's id, if it cannot be read.
         """

@@ -1,4 +1,4 @@
-"""Files that give class names to labels: CSV, TSV, JSON, or lines of text such as ImageNet's LOC_synset_mapping.txt."""
+"""Read files of class names: CSV, TSV, JSON, or lines of text such as ImageNet's LOC_synset_mapping.txt."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from emms.datasets.files import open_regular
 from emms.errors import DatasetError
 
-_LARGEST = 64 << 20  # bytes; ImageNet's longest list has three million
+_MAX_BYTES = 64 << 20  # ImageNet's longest list has three million
 
 
 def read_class_names(path: Path, labels: Collection[str]) -> dict[str, str] | list[str]:
-    """Return the names in a file: a mapping from labels, or a list if the file has names only.
+    """Return the names in a file: a mapping from labels to names, or a list if the file has names only.
 
-    `.json` is an object or a list, `.csv` and `.tsv` have a label and a name per row, any other file has them per line
-    with white space between them; rows for other labels, and so a header, are ignored. `labels` are those of the
-    dataset: in lines of text they tell a label from the first word of a name.
-    Raises DatasetError if the file cannot be read, is of none of these forms, or names a label twice.
+    `.json` is an object or a list, `.csv` and `.tsv` have a label and a name per row, any other file has them per line,
+    separated by white space. Rows for unknown labels, such as a header, are ignored. `labels` are those of the dataset:
+    in lines of text they distinguish a label from the first word of a name.
+    Raises DatasetError if the file cannot be read, has none of these formats, or names a label twice.
     """
     text = _read(path)
     if path.suffix.lower() == ".json":
@@ -38,12 +38,14 @@ def read_class_names(path: Path, labels: Collection[str]) -> dict[str, str] | li
 def _read(path: Path) -> str:
     try:
         with open_regular(str(path)) as file:
-            data = file.read(_LARGEST + 1)
+            data = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or cause
         raise DatasetError(f"class names '{path}' cannot be read: {reason}; give the path of a file") from cause
-    if len(data) > _LARGEST:
-        raise DatasetError(f"class names '{path}' is larger than {_LARGEST >> 20} MB; give a file of labels and names")
+    if len(data) > _MAX_BYTES:
+        raise DatasetError(
+            f"class names '{path}' is larger than {_MAX_BYTES >> 20} MB; give a file of labels and names"
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
@@ -54,7 +56,7 @@ def _from_json(path: Path, text: str, labels: Collection[str]) -> dict[str, str]
     try:
         content = json.loads(text, object_pairs_hook=tuple)  # pairs: a dict would drop repeated labels
     except (ValueError, RecursionError) as cause:
-        raise DatasetError(f"class names '{path}' is not JSON: {cause}; correct it") from cause
+        raise DatasetError(f"class names '{path}' is not JSON: {cause}; fix it") from cause
     try:
         if isinstance(content, list):
             return [as_text(name) for name in content]
@@ -83,19 +85,19 @@ def _from_table(path: Path, text: str, labels: Collection[str]) -> dict[str, str
     wrong = next((entry for entry in rows if len(entry[1]) != 1), None)
     if wrong is not None:
         raise DatasetError(
-            f"line {wrong[0]} of class names '{path}' has {len(wrong[1])} columns, others have another number; write "
-            f"two on every line, a label and a name, or a name alone on every line"
+            f"line {wrong[0]} of class names '{path}' has {len(wrong[1])} columns, unlike other lines; write a "
+            f"label and a name on every line, or only a name on every line"
         )
     return [row[0].strip() for _, row in rows]
 
 
 def _rows(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Return the number of the line on which each row ends, and its cells; blank rows are left out."""
+    """Return the line number at the end of each row, and its cells; blank rows are skipped."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as cause:
-        raise DatasetError(f"line {reader.line_num} of class names '{path}' is not CSV: {cause}; correct it") from cause
+        raise DatasetError(f"line {reader.line_num} of class names '{path}' is not CSV: {cause}; fix it") from cause
 
 
 def _from_lines(path: Path, text: str, labels: Collection[str]) -> dict[str, str] | list[str]:
@@ -106,7 +108,7 @@ def _from_lines(path: Path, text: str, labels: Collection[str]) -> dict[str, str
 
 
 def _split(line: str, labels: Collection[str]) -> tuple[str, str]:
-    """Split a line after the longest label that it begins with, else after its first word."""
+    """Split a line after the longest label that it starts with, or else after its first word."""
     spaces = [i for i, character in enumerate(line) if character.isspace()]
     ends = [i for i in reversed(spaces) if line[:i] in labels] or spaces[:1] or [len(line)]
     return line[: ends[0]], line[ends[0] :]
@@ -124,9 +126,9 @@ def _mapping(path: Path, pairs: Iterable[tuple[str, str]], labels: Collection[st
 
 
 def as_text(value: Any) -> str:
-    """Return a label or a name as text. Raises ValueError if it is neither text nor an integer."""
+    """Return a label or a name as a string. Raises ValueError if it is neither a string nor an integer."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise ValueError(f"{value!r} is not text; labels and names are text, in quotes if need be")
+    raise ValueError(f"{value!r} is not text; labels and names must be text, if necessary in quotes")

@@ -22,7 +22,7 @@ class Digits(Dataset):
     format: Literal["digits"] = "digits"
 
     def listing(self) -> Listing:
-        """List the digits in scikit-learn's order; all are rows of one CSV file."""
+        """List the digits in scikit-learn's order, which is that of the rows of its CSV file."""
         path = str(files("sklearn").joinpath("datasets", "data", "digits.csv.gz"))
         labels = _table(path)[:, -1]
         position = np.arange(len(labels))
@@ -30,12 +30,12 @@ class Digits(Dataset):
         return Listing(pl.DataFrame({"id": ids, "label": labels, "path": path, "position": position}, LISTING), _NAMES)
 
     def load(self, record: dict[str, Any]) -> ImageSample:
-        """Return one digit."""
+        """Load one digit."""
         grey = _table(record["path"])[record["position"], :-1].reshape(8, 8)
         return ImageSample(record["id"], Image.fromarray(np.rint(grey * (255 / 16)).astype(np.uint8)).convert("RGB"))
 
     def reading(self) -> dict[str, Any]:
-        """Return the settings on which the pixels of a sample depend: the format alone."""
+        """Return the settings that determine the pixels of a sample: only the format."""
         return {"format": self.format}
 
 

@@ -1,4 +1,4 @@
-"""Opening files that others wrote: regular files only, so that nothing waits for a pipe or a device."""
+"""Open files from untrusted sources: only regular files, so that reading never blocks on a pipe or a device."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # one for POSIX, one for Windows
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # POSIX, Windows
 
 
 class NotRegularFileError(OSError):
-    """A path leads to something other than a regular file; `strerror` says what it is."""
+    """A path is not a regular file; `strerror` says what it is instead."""
 
 
 def check_regular(path: str) -> None:
-    """Raise NotRegularFileError if `path`, links followed, is not a regular file, OSError if it does not exist."""
+    """Raise NotRegularFileError if `path` is not a regular file or a link to one, OSError if it does not exist."""
     _check(os.stat(path).st_mode, path)
 
 
 def open_regular(path: str) -> BinaryIO:
-    """Open a regular file, or a link to one, for reading bytes; never block. Raises as `check_regular` does."""
-    check_regular(path)  # before opening it: to open a device can have effects, and a pipe waits for its writer
+    """Open a regular file, or a link to one, for reading bytes, without blocking. Raises as `check_regular` does."""
+    check_regular(path)  # first, since opening a device can have side effects, and opening a pipe waits for its writer
     descriptor = os.open(path, _FLAGS)
     try:
         _check(os.fstat(descriptor).st_mode, path)  # the path may have been replaced in between

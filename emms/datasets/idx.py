@@ -41,17 +41,17 @@ class FashionMNIST(Dataset):
     format: Literal["fashion-mnist"] = "fashion-mnist"
     path: UserPath = Field(
         Path("/usr/share/datasets/fashion-mnist"),
-        description="The folder that holds the IDX files, gzipped or not. The default is where Debian's package "
+        description="The folder of the IDX files, gzipped or not. The default is where Debian's package "
         "dataset-fashion-mnist puts them.",
     )
     split: Literal["train", "test"] = Field(
-        "train", description="Which part: 60,000 to train with, 10,000 to test with."
+        "train", description="The split: 60,000 training images or 10,000 test images."
     )
 
     def listing(self) -> Listing:
         """List the images in the file's order.
 
-        Raises DatasetError if a file is missing or damaged, or if there are not as many labels as images.
+        Raises DatasetError if a file is missing or damaged, or if the numbers of labels and images differ.
         """
         prefix = _PREFIXES[self.split]
         path, labels_path = self._file(f"{prefix}-images-idx3-ubyte"), self._file(f"{prefix}-labels-idx1-ubyte")
@@ -59,7 +59,7 @@ class FashionMNIST(Dataset):
         if len(images) != len(labels):
             raise DatasetError(
                 f"'{path}' has {len(images)} images but '{labels_path}' has {len(labels)} labels; "
-                f"use files of one source"
+                f"use files from the same source"
             )
         if labels.size and labels.max() >= len(_NAMES):
             row = int(labels.argmax())
@@ -71,12 +71,12 @@ class FashionMNIST(Dataset):
         return Listing(pl.DataFrame({"id": ids, "label": labels, "path": path, "position": position}, LISTING), _NAMES)
 
     def load(self, record: dict[str, Any]) -> ImageSample:
-        """Return one image."""
+        """Load one image."""
         grey = _read(record["path"], 3)[record["position"]]
         return ImageSample(record["id"], Image.fromarray(grey).convert("RGB"))
 
     def reading(self) -> dict[str, Any]:
-        """Return the settings on which the pixels of a sample depend, given its file: its format alone."""
+        """Return the settings that determine the pixels of a sample, given its file: only the format."""
         return {"format": self.format}
 
     def _file(self, name: str) -> str:
@@ -91,9 +91,9 @@ class FashionMNIST(Dataset):
 
 
 def _read(path: str, dimensions: int) -> np.ndarray:
-    """Return the array of unsigned bytes in an IDX file; it is unpacked again only if the file has changed.
+    """Return the array of unsigned bytes in an IDX file; cached until the file changes.
 
-    Raises DatasetError if the file cannot be read or holds something else.
+    Raises DatasetError if the file cannot be read or has other content.
     """
     try:
         state = os.stat(path)
@@ -117,7 +117,7 @@ def _parse(path: str, dimensions: int, state: tuple[int, ...]) -> np.ndarray:
     shape = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4"))
     if len(data) - header != (expected := int(np.prod(shape, dtype=object))):
         raise DatasetError(
-            f"'{path}' should hold {' x '.join(map(str, shape))} = {expected} bytes but holds {len(data) - header}; "
+            f"'{path}' should have {' x '.join(map(str, shape))} = {expected} bytes but has {len(data) - header}; "
             f"download it again"
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -1,13 +1,13 @@
-"""Which image formats are read, and how to recognise an image whose format is not."""
+"""Which image formats are read, and how to recognise images of formats that are not read."""
 
 from __future__ import annotations
 
 from PIL import Image
 
 # Formats that Pillow registers but that are not read: some it can only write or recognise, some are not images, and
-# EPS and WMF are programs for drawing, which reading a dataset should not run.
+# EPS and WMF are drawing programs, which reading a dataset should not execute.
 _NOT_READ = frozenset({"PDF", "PALM", "BUFR", "GRIB", "HDF5", "MPEG", "EPS", "WMF"})
-_FIRST = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # AVIF before HEIF: their files can begin alike
+_FIRST = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # AVIF before HEIF: their files can start the same
 
 HEIC_REMEDY = "install pillow-heif (pip install 'emms[heic]')"
 HEIC_EXTENSIONS = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
@@ -15,24 +15,24 @@ DOCUMENT_EXTENSIONS = frozenset({".ai", ".eps", ".pdf", ".ps", ".svg", ".svgz"})
 KNOWN_EXTENSIONS = (
     HEIC_EXTENSIONS
     | DOCUMENT_EXTENSIONS
-    # of cameras
+    # camera formats
     | {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mos", ".mrw", ".nef", ".nrw"}
     | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
-    # of anything else
+    # other formats
     | {".avif", ".avifs", ".bpg", ".dcm", ".djvu", ".emf", ".exr", ".flif", ".hdr", ".jls", ".jp2", ".jxl", ".jxr"}
     | {".kra", ".palm", ".psb", ".psd", ".wdp", ".webp", ".wmf", ".xcf"}
 )
-"""Extensions of image formats, in lower case and with their dot, whether they are read here or not."""
+"""Extensions of image formats, in lower case and with their dot, read here or not."""
 
 SIGNATURE_LENGTH = 256
-"""How many bytes of a file `recognise` looks at."""
+"""Bytes of a file that `recognise` needs."""
 
 _STARTS = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),  # most camera formats begin so, too
+    (b"II*\0", "TIFF"),  # also the start of most camera formats
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
@@ -65,14 +65,14 @@ def image_extensions() -> frozenset[str]:
 
 
 def image_formats() -> list[str]:
-    """Return Pillow's names of the formats that are read, the most common ones first."""
+    """Return Pillow's names of the formats that are read, common ones first."""
     Image.init()
     return [*(n for n in _FIRST if n in Image.OPEN), *(n for n in Image.ID if n not in _FIRST and _is_read(n))]
 
 
 def register_heic() -> bool:
-    """Let Pillow read HEIC and HEIF if pillow-heif is installed; return whether it does."""
-    Image.init()  # in either case, so that what Pillow itself reads comes before what is added to it
+    """Register HEIC and HEIF with Pillow if pillow-heif is installed, and return whether Pillow reads them."""
+    Image.init()  # in either case, so that Pillow's own formats come before those added to it
     if "HEIF" not in Image.OPEN:
         try:
             from pillow_heif import register_heif_opener
@@ -84,7 +84,7 @@ def register_heic() -> bool:
 
 
 def recognise(start: bytes) -> str | None:
-    """Return the name of the image format that a file with these first bytes has, or None if it is not an image."""
+    """Return the name of the image format of a file that starts with these bytes, or None if it is not an image."""
     for signature, name in _STARTS:
         if start.startswith(signature):
             return name

@@ -1,4 +1,4 @@
-"""A folder that holds one folder of images per class, the layout that torchvision, Keras and most downloads use."""
+"""A folder with one folder of images per class, the layout that torchvision and Keras use."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", 
 
 
 class ImageFolder(Dataset):
-    """Images in class folders, at any depth below them; the name of the folder is the name of the class.
+    """Images in class folders, at any depth; the name of the class folder is the name of the class.
 
-    Hidden files are ignored. Files without the extension of an image format that is read are ignored too, but those
-    that look like images are counted in the listing's notes. A sample's id is its path below the dataset's folder.
+    Hidden files are ignored. So are files without the extension of an image format that is read, but the listing's
+    notes count those that look like images. A sample's id is its path relative to the dataset's folder.
     """
 
     format: Literal["imagefolder"] = "imagefolder"
-    path: UserPath = Field(description="The folder that holds one folder of images per class.")
+    path: UserPath = Field(description="A folder with one folder of images per class.")
     class_names: ClassNames | None = Field(
         None,
-        description="Names in words for class folders that are named by codes: a mapping from folder to name, or a "
-        "file with a `folder,name` per line, or as many names as there are folders in sorted order.",
+        description="Readable names for class folders that are named by codes: a mapping from folder to name, a "
+        "file with a `folder,name` per line, or one name per folder in sorted order.",
     )
 
     def listing(self) -> Listing:
         """List the images, sorted by class folder, then by name.
 
-        Raises DatasetError if the folder is missing or has another layout: fewer than two class folders, images that
-        are in no class folder, a class folder without an image, `train` and `test` instead of classes; or if
-        `class_names` does not name every class.
+        Raises DatasetError if the folder is missing or has another layout (fewer than two class folders, images outside
+        of class folders, a class folder without images, `train` and `test` instead of classes), or if `class_names`
+        does not name every class.
         """
         root = os.path.abspath(self.path)
         extensions = image_extensions()
-        folders, passed_over = _class_folders(root, extensions)
+        folders, not_listed = _class_folders(root, extensions)
         ids, classes = [], []
         for index, folder in enumerate(folders):
             images, others = _files(root, folder, extensions)
@@ -52,8 +52,8 @@ class ImageFolder(Dataset):
                 raise _no_image(root, folder, others)
             ids += images
             classes += [index] * len(images)
-            passed_over += others
-        unread = UnreadImages(root, passed_over)
+            not_listed += others
+        unread = UnreadImages(root, not_listed)
         names, notes = name_folders(folders, self.class_names)
         samples = pl.DataFrame({"id": ids, "label": classes, "path": [f"{root}/{i}" for i in ids]})
         return Listing(
@@ -63,19 +63,19 @@ class ImageFolder(Dataset):
         )
 
     def load(self, record: dict[str, Any]) -> ImageSample:
-        """Read one image. Raises BadSampleError."""
+        """Load one image. Raises BadSampleError."""
         return ImageSample(record["id"], read_image(record["path"]))
 
     def reading(self) -> dict[str, Any]:
-        """Return the settings on which the pixels of a sample depend, given its file: its format alone."""
+        """Return the settings that determine the pixels of a sample, given its file: only the format."""
         return {"format": self.format}
 
 
 def _class_folders(root: str, extensions: frozenset[str]) -> tuple[list[str], list[str]]:
-    """Return the names of the class folders, sorted, and of the images beside them, documents left out."""
+    """Return the sorted names of the class folders, and of images next to them that are not read, except documents."""
     if not os.path.isdir(root):
         what = "is a file" if os.path.exists(root) else "does not exist"
-        raise DatasetError(f"dataset folder '{root}' {what}; give the folder that holds the class folders")
+        raise DatasetError(f"dataset folder '{root}' {what}; give the folder that contains the class folders")
     entries = sorted(_scan(root), key=lambda e: e.name)
     folders = [_text(root, e.name) for e in entries if _is_folder(e)]
     files = [e.name for e in entries if not _is_folder(e)]
@@ -86,28 +86,28 @@ def _class_folders(root: str, extensions: frozenset[str]) -> tuple[list[str], li
             f"put each into a folder named after its class"
         )
     if len(folders) < 2:
-        found = f"only one class folder, '{folders[0]}'" if folders else "no class folders"
-        raise DatasetError(f"dataset folder '{root}' has {found}; it needs two or more, one per class")
+        problem = f"only one class folder, '{folders[0]}'" if folders else "no class folders"
+        raise DatasetError(f"dataset folder '{root}' has {problem}; it needs two or more, one per class")
     if {folder.lower() for folder in folders} <= _SPLITS:
         raise DatasetError(
-            f"dataset folder '{root}' holds splits ({', '.join(folders)}), not classes; "
+            f"dataset folder '{root}' contains splits ({', '.join(folders)}), not classes; "
             f"give one of them, such as '{root}/{folders[0]}'"
         )
     return folders, [name for name in files if extension(name) in KNOWN_EXTENSIONS - DOCUMENT_EXTENSIONS]
 
 
 def _files(root: str, class_folder: str, extensions: frozenset[str]) -> tuple[list[str], list[str]]:
-    """Return the images below a class folder, and all other files, as sorted POSIX paths below `root`.
+    """Return the images below a class folder, and all other files, as sorted POSIX paths relative to `root`.
 
-    Links are followed. Whatever has the extension of an image is listed, a dead link or a named pipe too: reading it
-    says what is wrong.
+    Links are followed. Everything with the extension of an image is listed, even a dead link or a named pipe; the error
+    is raised when it is read.
     """
     images: list[str] = []
     others: list[str] = []
     pending, seen = [class_folder], set()
     while pending:
         folder = pending.pop()
-        if (real := os.path.realpath(f"{root}/{folder}")) in seen:  # a link to a folder above it, or beside it
+        if (real := os.path.realpath(f"{root}/{folder}")) in seen:  # a link to a folder that was already listed
             continue
         seen.add(real)
         for entry in _scan(f"{root}/{folder}"):
@@ -127,11 +127,11 @@ def _no_image(root: str, folder: str, others: list[str]) -> DatasetError:
         return DatasetError(
             f"class folder '{root}/{folder}' has only images that are not read: {unread.groups()}; {unread.remedy()}"
         )
-    return DatasetError(f"class folder '{root}/{folder}' has no image; add some, or remove the folder")
+    return DatasetError(f"class folder '{root}/{folder}' has no images; add some, or remove the folder")
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:
-    """Return what is in a folder, hidden entries left out. Raises DatasetError if it cannot be listed."""
+    """Return the entries of a folder that are not hidden. Raises DatasetError if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".")]
@@ -140,12 +140,12 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Say whether this is a folder or a link to one; `is_dir` raises for a link to itself, `isdir` does not."""
+    """Return whether this is a folder or a link to one; `is_dir` raises for a link to itself, `isdir` does not."""
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
 def _text(folder: str, name: str) -> str:
-    """Return `name`. Raises DatasetError if it is in an unknown encoding, and so cannot be written to any table."""
+    """Return `name`. Raises DatasetError if it is not UTF-8 and therefore cannot be written to a table."""
     try:
         name.encode()
     except UnicodeEncodeError:

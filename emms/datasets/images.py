@@ -1,4 +1,4 @@
-"""One way to read an image, whatever its format and pixels: RGB, upright, transparent parts on white."""
+"""Read images of any format as RGB, rotated upright, on a white background."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""How to turn an image of each EXIF orientation upright."""
+"""Operation that rotates an image of each EXIF orientation upright."""
 
 
 def read_image(file: str | BinaryIO) -> Image.Image:
-    """Read an image, the first frame of an animation, as RGB: turned upright by its EXIF orientation, on white.
+    """Read an image as RGB: the first frame of an animation, rotated upright by its EXIF orientation, on white.
 
     `file` is a path or a file open for reading. 16-bit grey is scaled to 8 bits; 32-bit integers and floats are
-    scaled by the smallest of 1, 255 and 65535 that holds their values, or from their smallest to their largest value.
-    HEIC is read if pillow-heif is installed. Does not warn or block, and is safe to call from several threads.
+    scaled from the range 0 to 1, 255 or 65535, the smallest that contains their values, or else from their own range.
+    HEIC is read if pillow-heif is installed. Does not warn or block, and is thread-safe.
     Raises BadSampleError, with the reason and the remedy but not the file's name, if it is missing, not a regular
     file, empty, truncated, corrupt, not an image, or has more pixels than Pillow decodes (179 million).
     """
@@ -47,12 +47,12 @@ def read_image(file: str | BinaryIO) -> Image.Image:
     except NotRegularFileError as cause:
         raise BadSampleError(f"{cause.strerror}; remove it, or put the image in its place") from cause
     except OSError as cause:
-        if cause.strerror:  # the system's, not Pillow's: no such file, permission denied, …
+        if cause.strerror:  # from the operating system, not from Pillow: no such file, permission denied, …
             raise BadSampleError(f"cannot be opened ({cause.strerror}); restore it or fix its permissions") from cause
         raise _damaged(cause) from cause
     except MemoryError:
-        raise  # says something about the machine, not about the image
-    except Exception as cause:  # of any type: whatever a decoder stumbles over
+        raise  # a problem of the machine, not of the image
+    except Exception as cause:  # decoders raise exceptions of any type
         raise _damaged(cause) from cause
     return rgb
 

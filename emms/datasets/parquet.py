@@ -40,23 +40,23 @@ class ParquetImages(Dataset):
     label_column: str = Field("label", description="The column of labels: strings or integers.")
     class_names: ClassNames | None = Field(
         None,
-        description="Names in words for labels that are integers or codes: a list for 0, 1, …, a mapping, or a file "
-        "with a `label,name` per line. The default is the names that the Parquet file itself has for integers, if any.",
+        description="Readable names for labels that are integers or codes: a list for 0, 1, …, a mapping, or a file "
+        "with a `label,name` per line. The default is the names in the Parquet file's own metadata, if any.",
     )
     root: UserPath | None = Field(
         None,
-        description="The folder at which paths in the image column start, and below which all of them must be. The "
-        "default is the folder of the Parquet file.",
+        description="The folder that paths in the image column are relative to; all images must be in it or below. "
+        "The default is the folder of the Parquet file.",
     )
 
     def listing(self) -> Listing:
-        """List the rows, file by file, and those classes that have a row, in the order of their labels.
+        """List the rows, file by file, and the classes that occur, in the order of their labels.
 
         Raises DatasetError if a file is missing or damaged, a column is missing or of another type, a label is null or
-        has no name, files disagree about what their labels mean, or a cell names a file that is not below `root`.
+        has no name, files have different class names, or a cell names a file that is not below `root`.
         """
         if self.root is not None and not os.path.isdir(self.root):
-            raise DatasetError(f"`root: {self.root}` is not a folder; give the folder at which the images' paths start")
+            raise DatasetError(f"`root: {self.root}` is not a folder; give the folder that image paths are relative to")
         own_names: list[str] | None = None
         parts: list[pl.DataFrame] = []
         paths = self._files()
@@ -67,8 +67,8 @@ class ParquetImages(Dataset):
                 samples = self._samples(path, file, tables)
             if parts and (own_names != names or labels.dtype != parts[0]["value"].dtype):
                 raise DatasetError(
-                    f"column '{self.label_column}' of '{path}' has other class names or another type than in the files "
-                    f"before it; use files of one dataset"
+                    f"column '{self.label_column}' of '{path}' has other class names or another type than in the "
+                    f"previous files; use files of one dataset"
                 )
             own_names = names
             parts.append(samples.with_columns(labels.alias("value")))
@@ -79,7 +79,7 @@ class ParquetImages(Dataset):
         return Listing(samples.select(LISTING.names()).cast(LISTING), names_of, notes)
 
     def load(self, record: dict[str, Any]) -> ImageSample:
-        """Read one image; fast when neighbours in the listing are asked for at about the same time.
+        """Load one image; fast if images are loaded in about the order of the listing.
 
         Raises BadSampleError.
         """
@@ -90,37 +90,37 @@ class ParquetImages(Dataset):
             image = read_cell(path, self.image_column, row)
         except (OSError, pa.ArrowException) as cause:
             raise BadSampleError(f"row {row} of '{path}' cannot be read ({cause}); restore the file") from cause
-        if not isinstance(image, bytes):  # or an empty path
+        if not isinstance(image, bytes):  # null, or an empty path
             raise BadSampleError(
                 f"null or empty in column '{self.image_column}', row {row}; give the row an image, or remove it"
             )
         return ImageSample(record["id"], read_image(io.BytesIO(image)))
 
     def reading(self) -> dict[str, Any]:
-        """Return the settings on which the pixels of a sample depend, given its file and its position there."""
+        """Return the settings that determine the pixels of a sample, given its file and its position there."""
         return {"format": self.format, "image_column": self.image_column}
 
-    def _place(self) -> str:
+    def _absolute_path(self) -> str:
         return os.path.abspath(self.path)
 
     def _files(self) -> list[str]:
-        place = self._place()
-        if not os.path.exists(place):
-            raise DatasetError(f"'{place}' does not exist; give a Parquet file or a folder of them")
-        if not os.path.isdir(place):
-            return [place]
-        found = sorted(str(file) for file in Path(place).glob("*.parquet") if not file.name.startswith("."))
-        if not found:
-            raise DatasetError(f"folder '{place}' has no *.parquet file; give a Parquet file or a folder of them")
-        return found
+        source = self._absolute_path()
+        if not os.path.exists(source):
+            raise DatasetError(f"'{source}' does not exist; give a Parquet file or a folder of them")
+        if not os.path.isdir(source):
+            return [source]
+        files = sorted(str(file) for file in Path(source).glob("*.parquet") if not file.name.startswith("."))
+        if not files:
+            raise DatasetError(f"folder '{source}' has no *.parquet file; give a Parquet file or a folder of them")
+        return files
 
     def _is_table(self, path: str) -> bool:
-        """Say whether a sample's file is one of the Parquet files, rather than an image that one of them names.
+        """Return whether a sample's file is one of the Parquet files, rather than an image that a cell names.
 
-        An image that is named in a cell never ends in '.parquet': the listing does not accept it.
+        The listing accepts no image in a cell whose name ends in '.parquet'.
         """
-        place = self._place()
-        return path == place or (os.path.dirname(path) == place and path.endswith(".parquet"))
+        source = self._absolute_path()
+        return path == source or (os.path.dirname(path) == source and path.endswith(".parquet"))
 
     def _type(self, path: str, file: pq.ParquetFile, column: str, setting: str) -> pa.DataType:
         schema = file.schema_arrow
@@ -134,7 +134,7 @@ class ParquetImages(Dataset):
         return schema.field(column).type
 
     def _labels(self, path: str, file: pq.ParquetFile) -> tuple[pl.Series, list[str] | None]:
-        """Return the file's labels, strings or integers, and the names of the integers where there are any."""
+        """Return the file's labels, strings or integers, and the names of integer labels if the file has them."""
         column = self.label_column
         kind = self._type(path, file, column, "label_column")
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -150,12 +150,12 @@ class ParquetImages(Dataset):
         if names is not None and self.class_names is None:
             outside = ~labels.is_between(0, len(names) - 1)
             self._reject(
-                path, labels, outside, f"but the file has {len(names)} class names; correct it, or give `class_names:`"
+                path, labels, outside, f"but the file has {len(names)} class names; fix it, or give `class_names:`"
             )
         return labels, names
 
     def _names(self, values: list[Any], own_names: list[str] | None) -> tuple[list[str], list[str]]:
-        """Return the name of each label that occurs, and what to warn about."""
+        """Return the name of each label that occurs, and warnings."""
         labels = [str(value) for value in values]
         in_file = None
         if own_names is not None and all(0 <= value < len(own_names) for value in values):
@@ -172,7 +172,7 @@ class ParquetImages(Dataset):
             raise DatasetError(f"column '{self.label_column}' of '{path}' has {value} in row {row}; {remedy}")
 
     def _samples(self, path: str, file: pq.ParquetFile, tables: frozenset[str]) -> pl.DataFrame:
-        """Return each row's id, and where its image is: in its cell, or in a file that the cell names."""
+        """Return the id of each row and the location of its image: in its cell, or in a file that the cell names."""
         kind = self._type(path, file, self.image_column, "image_column")
         column, rows = self.image_column, file.metadata.num_rows
         named: list[str | None] = [None] * rows
@@ -205,7 +205,7 @@ class ParquetImages(Dataset):
 
 @contextmanager
 def _opened(path: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file. Raises DatasetError if it is not one, or if it turns out to be damaged in the block."""
+    """Open a Parquet file. Raises DatasetError if it is not one, or if reading it in the block finds it damaged."""
     try:
         with open_column(path) as file:
             yield file
@@ -214,7 +214,7 @@ def _opened(path: str) -> Iterator[pq.ParquetFile]:
 
 
 def _valid(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the column. Raises pyarrow.ArrowInvalid if it has text that is not UTF-8."""
+    """Validate and return the column. Raises pyarrow.ArrowInvalid if it has text that is not UTF-8."""
     column.validate(full=True)
     return column
 
@@ -235,16 +235,16 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def _own_names(file: pq.ParquetFile, column: str) -> list[str] | None:
-    """Return the names of a ClassLabel in the description that Hugging Face datasets write into the schema."""
+    """Return the names of a ClassLabel from the metadata that Hugging Face datasets write into the schema."""
     try:
-        described = json.loads(file.schema_arrow.metadata[b"huggingface"])
-        return [str(name) for name in described["info"]["features"][column]["names"]]
+        metadata = json.loads(file.schema_arrow.metadata[b"huggingface"])
+        return [str(name) for name in metadata["info"]["features"][column]["names"]]
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def _any_null(file: pq.ParquetFile, leaf: str) -> bool:
-    """Say whether a column may have nulls, from the statistics in the file's footer."""
+    """Return whether a column may have nulls, by the statistics in the file's footer."""
     for group in range(file.num_row_groups):
         group_of = file.metadata.row_group(group)
         column = next(c for c in map(group_of.column, range(group_of.num_columns)) if c.path_in_schema == leaf)

@@ -1,7 +1,7 @@
-"""Single cells of large Parquet columns, in bounded memory.
+"""Read single cells of large Parquet columns in bounded memory.
 
-Parquet is read forwards: to read a cell, everything before it in its row group is read, and a row group may be as large
-as the file. So a column is read as a stream, and the cells read last are kept for the other threads.
+Parquet is read sequentially: reading a cell means reading everything before it in its row group, which may be as large
+as the file. Therefore a column is read as a stream, and recently read cells are kept for other threads.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ import pyarrow.parquet as pq
 
 from emms.datasets.files import check_regular
 
-_BUFFER = 1 << 20  # bytes of the column that are read from the file at once
-_BATCH = 32  # cells that are decoded at once
-_KEEP = 128 << 20  # bytes of cells that are kept
+_BUFFER = 1 << 20  # bytes of the column read from the file at once
+_BATCH = 32  # cells decoded at once
+_KEEP = 128 << 20  # bytes of cells kept in memory
 
 
 def open_column(path: str) -> pq.ParquetFile:
-    """Open a Parquet file so that its columns are streamed, not read as a whole.
+    """Open a Parquet file for streaming its columns.
 
-    Raises OSError, if it is not a regular file too, or pyarrow.ArrowException.
+    Raises OSError, also if it is not a regular file, or pyarrow.ArrowException.
     """
     check_regular(path)
     return pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
 
 
 def stream_cells(file: pq.ParquetFile, column: str, first_group: int = 0) -> Iterator[bytes | None]:
-    """Yield the cells of a column of bytes, or of structs with a field `bytes`, from a row group to the file's end."""
+    """Yield the cells of a column of bytes, or of structs with a field `bytes`, from a row group to the end."""
     is_struct = file.schema_arrow.field(column).type.num_fields > 0
     leaf = f"{column}.bytes" if is_struct else column
     for group in range(first_group, file.num_row_groups):
-        # One group at a time: a batch across two of them would be lost if the second is damaged.
+        # One group at a time, since a batch across two of them would be lost if the second is damaged.
         for batch in file.iter_batches(_BATCH, [group], [leaf], use_threads=False):
             cells = batch.column(0)
             yield from (cells.field(0) if is_struct else cells).to_pylist()
 
 
 class ImageColumn:
-    """The cells of one column, read forwards; those read last are kept, up to 128 MB. Safe for several threads."""
+    """The cells of one column, read sequentially; keeps the most recent 128 MB. Thread-safe."""
 
     def __init__(self, path: str, column: str) -> None:
         self._file, self._column = open_column(path), column
@@ -74,7 +74,7 @@ class ImageColumn:
             while self._next <= row:
                 self._keep(next(self._cells))
         except (OSError, pa.ArrowException):
-            self._next = -1  # a stream that has failed cannot go on: the next cell starts another
+            self._next = -1  # a stream that has failed cannot continue: the next cell starts a new one
             raise
 
     def _keep(self, cell: bytes | None) -> None:
@@ -86,7 +86,7 @@ class ImageColumn:
 
 
 def read_cell(path: str, column: str, row: int) -> bytes | None:
-    """Return the bytes in one cell, or None where it is null. Raises OSError or pyarrow.ArrowException."""
+    """Return the bytes in one cell, or None if it is null. Raises OSError or pyarrow.ArrowException."""
     state = os.stat(path)
     return _column(path, column, (state.st_size, state.st_mtime_ns, state.st_ino))[row]
 

@@ -1,4 +1,4 @@
-"""Image files that the cells of a Parquet column name: where they are, and that they are below one folder."""
+"""Resolve the image paths in a Parquet column, and check that they are below one folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _WINDOWS_DRIVE = re.compile(r"[a-z]:[\\/]", re.IGNORECASE)
 
 
 class NamedFiles:
-    """Resolves the paths in a column of one Parquet file.
+    """Resolve the paths in a column of one Parquet file.
 
-    Relative paths start at the folder `root`, and every path must lead to a file below it, with links followed.
+    Paths are relative to the folder `root`, and every path must lead to a file below it after following links.
     `tables` are the real paths of the dataset's Parquet files, which are not images.
     """
 
@@ -25,35 +25,35 @@ class NamedFiles:
         self._real_folders: dict[str, str] = {}
 
     def resolve(self, cells: Iterable[str | None]) -> list[str | None]:
-        """Return the real path that each row's cell names, or None for a row that names none (null or empty).
+        """Return the real path in each row's cell, or None for a null or empty cell.
 
-        Raises DatasetError, with the row and the path, for what is outside of the root, a URL, a path of Windows or a
-        Parquet file. A path that leads to nothing, or to a folder, is left to be a bad sample.
+        Raises DatasetError, with the row and the path, if a path is outside the root, a URL, a Windows path or a
+        Parquet file. A path that does not exist or is a folder is accepted; reading it raises BadSampleError.
         """
         return [self._resolve(row, cell) if cell else None for row, cell in enumerate(cells)]
 
     def _resolve(self, row: int, cell: str) -> str:
         if _URL.match(cell):
-            raise self._error(row, cell, "which is a URL; download the images, and name them by their paths")
+            raise self._error(row, cell, "which is a URL; download the images, and give their paths")
         if "\0" in cell:
-            raise self._error(row, cell, "which has a null character in it; correct the path")
+            raise self._error(row, cell, "which contains a null character; fix the path")
         path = os.path.join(self._root, cell)
         if _WINDOWS_DRIVE.match(cell) or ("\\" in cell and os.sep == "/" and not os.path.lexists(path)):
-            raise self._error(row, cell, "which is a path of Windows; write it relative to `root:`, with '/'")
+            raise self._error(row, cell, "which is a Windows path; write it relative to `root:`, with '/'")
         real = self._real(path)
         if real != self._real_root and not real.startswith(self._real_root.rstrip(os.sep) + os.sep):
             raise self._error(
                 row,
                 cell,
                 f"which leads to {_quoted(real)}, outside of '{self._root}'; move the image there, or set `root:` to "
-                f"a folder that holds all images",
+                f"a folder that contains all images",
             )
         if real in self._tables or real.lower().endswith(".parquet"):
-            raise self._error(row, cell, "which is a Parquet file, not an image; correct the path")
+            raise self._error(row, cell, "which is a Parquet file, not an image; fix the path")
         return real
 
     def _real(self, path: str) -> str:
-        """Return `os.path.realpath(path)`, at one system call per file instead of one per folder above it."""
+        """Return `os.path.realpath(path)`, with one system call per file instead of one per parent folder."""
         folder, name = os.path.split(path)
         if name in {"", ".", ".."} or os.path.islink(path):
             return os.path.realpath(path)

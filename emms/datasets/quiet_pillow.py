@@ -1,8 +1,8 @@
-"""Reading images without Pillow's warnings, and without touching the warning filters of the process.
+"""Silence Pillow's warnings per thread, without changing the warning filters of the process.
 
 Pillow warns about images of more than 89 million pixels, about damaged EXIF blocks and the like. Filters and
-`warnings.catch_warnings` apply to all threads at once. So Pillow's modules get a stand-in for the module `warnings`,
-which is silent only in a thread that is inside `quiet_pillow()`; for everyone else nothing changes.
+`warnings.catch_warnings` apply to all threads. Therefore Pillow's modules get a replacement for the module `warnings`,
+which is silent only in a thread that is inside `quiet_pillow()`.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class _Warnings:
 def quiet_pillow() -> Iterator[None]:
     """Silence Pillow's warnings in this thread only."""
     _install()
-    before, _this_thread.quiet = _this_thread.quiet, True
+    previous, _this_thread.quiet = _this_thread.quiet, True
     try:
         yield
     finally:
-        _this_thread.quiet = before
+        _this_thread.quiet = previous
 
 
 @cache
 def _install() -> None:
     Image.init()  # imports all of Pillow's readers
-    stand_in = _Warnings()
+    replacement = _Warnings()
     for name, module in list(sys.modules.items()):
         if name.startswith("PIL.") and getattr(module, "warnings", None) is warnings:
-            module.warnings = stand_in  # type: ignore[attr-defined]
+            module.warnings = replacement  # type: ignore[attr-defined]

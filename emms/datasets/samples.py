@@ -1,7 +1,7 @@
-"""The samples that every later stage works on: listed, selected, and known by the digests of their files.
+"""The samples of a run: listed, selected, and identified by the digests of their files.
 
-No sample is decoded here. A sample that turns out not to be readable is found when the first networks see it; it then
-stops the run, or leaves every candidate.
+No sample is decoded here. A sample that cannot be read is found when the first networks need it; it then stops the
+run, or is left out for every candidate.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from emms.store import Key, Meta, Store, digest
 from emms.store.digests import SETTLED_NS, FileDigests, sha256_of
 
 READING_VERSION = 2
-"""Of what `Dataset.load` gives for the same file. Raise it when, for instance, `read_image` gives other pixels."""
+"""Version of the code that reads samples. Raise it if `Dataset.load` returns something else for the same file."""
 
 _SAMPLES, _LABELS = "samples.parquet", "labels.parquet"
-_CHUNK = 4096  # rows that are hashed at once, so that memory does not grow with the dataset
-_SHOWN = 5  # samples that a message names
+_CHUNK = 4096  # rows hashed at once, to bound memory
+_SHOWN = 5  # samples named in a message
 
 
 class Skipped(BaseModel):
-    """A sample that cannot be read: its row among those listed, its id, and why."""
+    """A sample that cannot be read: its row among the listed samples, its id, and the reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class Skipped(BaseModel):
 
 
 class SamplesKey(Key):
-    """The tables of a listing: its samples and what their labels say."""
+    """Key of the tables of a listing: its samples and its labels."""
 
     kind: ClassVar[str] = "samples"
     version: ClassVar[int] = 2
@@ -55,13 +55,13 @@ class SamplesKey(Key):
 
 
 class UnreadableMeta(Meta):
-    """Which samples cannot be read."""
+    """The samples that cannot be read."""
 
     skipped: list[Skipped]
 
 
 class UnreadableKey(Key):
-    """What is known once every sample has been decoded: which of them cannot be."""
+    """Key of the list of samples that cannot be read, which is known once every sample has been decoded."""
 
     kind: ClassVar[str] = "unreadable"
     version: ClassVar[int] = 1
@@ -71,23 +71,23 @@ class UnreadableKey(Key):
 
 
 class Samples(BaseModel):
-    """The samples of a dataset. Small, and JSON both ways; its tables are in the store."""
+    """Reference to the samples of a dataset, small and JSON-serialisable; the tables are in the store."""
 
     model_config = ConfigDict(frozen=True)
 
     fingerprint: str
-    """Determines the samples, what is in them and their labels, wherever the files lie."""
+    """Digest of the samples, their contents and labels; independent of where the files are."""
     contents: str
-    """Determines what is in the samples, whatever their labels."""
+    """Digest of the contents of the samples, independent of their labels."""
     reading: dict[str, Any]
     """The settings that determine what is read from a file."""
     listed: int
     labels: int
-    """How many different labels there are."""
+    """Number of different labels."""
     skipped: tuple[Skipped, ...] | None = None
-    """Samples that cannot be read and are left out; None as long as not every sample has been decoded."""
+    """Samples that cannot be read and are left out; None until every sample has been decoded."""
     notes: tuple[str, ...] = ()
-    """What to warn of."""
+    """Warnings."""
 
     @property
     def count(self) -> int:
@@ -97,12 +97,12 @@ class Samples(BaseModel):
     def table(self, store: Store) -> pl.DataFrame:
         """Return all listed samples: `id`, `label`, `position` as in a listing, and the `digest` of the file.
 
-        Raises StoreError if the artifact has gone since.
+        Raises StoreError if the artifact is no longer in the store.
         """
         return self._table(store, _SAMPLES)
 
     def label_names(self, store: Store) -> list[str]:
-        """Return what the labels say, in the order of their indices. Raises StoreError if the artifact has gone."""
+        """Return the labels in the order of their indices. Raises StoreError as `table` does."""
         return self._table(store, _LABELS)["text"].to_list()
 
     def label_index(self, store: Store) -> np.ndarray:
@@ -110,28 +110,28 @@ class Samples(BaseModel):
         return np.delete(self.table(store)["label"].to_numpy(), [bad.row for bad in self.skipped or ()])
 
     def shard_contents(self, store: Store, rows: int) -> list[str]:
-        """Return what determines the contents of each shard of so many samples."""
+        """Return the digest of the contents of each shard of `rows` samples."""
         parts = self.table(store).select("position", "digest").iter_slices(rows)
         return [_contents(part, self.reading) for part in parts]
 
     def records(self, dataset: Dataset, store: Store) -> pl.DataFrame:
         """Return the listed samples as rows of the dataset's listing, each with the digest of its file.
 
-        Where the files lie comes from a listing made now: the folder may have moved since, or this be another machine.
-        Raises DatasetError if a sample has gone from the dataset or has changed, StoreError if the artifact has gone.
+        The paths come from a new listing: the folder may have moved since, or this may be another machine.
+        Raises DatasetError if a sample was removed or changed, StoreError as `table` does.
         """
-        here = dataset.listing().samples.select("id", "path")
-        rows = self.table(store).join(here, "id", "left", maintain_order="left")
-        gone = rows.filter(pl.col("path").is_null())["id"]
-        if len(gone):
-            raise DatasetError(f"sample '{gone[0]}' has gone since the run began; restore it, or run again")
+        paths = dataset.listing().samples.select("id", "path")
+        rows = self.table(store).join(paths, "id", "left", maintain_order="left")
+        removed = rows.filter(pl.col("path").is_null())["id"]
+        if len(removed):
+            raise DatasetError(f"sample '{removed[0]}' was removed after the run began; restore it, or run again")
         changed = rows.filter(pl.col("digest") != _digests(rows["path"], store))["id"]
         if len(changed):
             raise _changed(changed[0])
         return rows.select(*LISTING.names(), "digest")
 
     def left_out(self, skipped: Sequence[Skipped], task: Downstream, store: Store) -> Samples:
-        """Return the samples without those that cannot be read, and remember in the store which these are.
+        """Return the samples without those that cannot be read, and write the list of the latter to the store.
 
         Raises DatasetError if a label has no sample left.
         """
@@ -147,10 +147,10 @@ class Samples(BaseModel):
         return self.model_copy(update={"skipped": tuple(skipped)})
 
     def _table(self, store: Store, name: str) -> pl.DataFrame:
-        found = store.find(SamplesKey(fingerprint=self.fingerprint))
-        if found is None:
-            raise StoreError(f"the samples have gone from store '{store.url}' since they were listed; run again")
-        return pl.DataFrame(found.table(name))
+        artifact = store.find(SamplesKey(fingerprint=self.fingerprint))
+        if artifact is None:
+            raise StoreError(f"the list of samples was removed from store '{store.url}' during the run; run again")
+        return pl.DataFrame(artifact.table(name))
 
 
 def list_samples(
@@ -162,11 +162,11 @@ def list_samples(
     seed: int,
     on_bad_sample: Literal["stop", "skip"],
 ) -> tuple[Samples, bool]:
-    """List a dataset and select at most `limit` samples by `seed`; return them, and whether the store lacked them.
+    """List a dataset and select at most `limit` samples by `seed`; return them, and whether they are new to the store.
 
-    The second time, nothing but the listing and the files' times is read.
-    Raises DatasetError if the dataset cannot be used, or, with `on_bad_sample="stop"`, if it is known from an earlier
-    run that a sample cannot be read.
+    The digests of unchanged files are remembered, so that files are read only the first time.
+    Raises DatasetError if the dataset cannot be used, or, with `on_bad_sample="stop"`, if an earlier run has found a
+    sample that cannot be read.
     """
     listing = dataset.listing()
     rows, labels = _selected(listing, task, limit, seed)
@@ -175,7 +175,7 @@ def list_samples(
     contents = _contents(rows.select("position", "digest"), reading)
     rows_digest = _hash_of(rows.select("id", "label"))
     samples = Samples(
-        # Where the dataset lies says nothing: one that has moved is the same dataset.
+        # Without paths: a dataset that was moved is the same dataset.
         fingerprint=digest({"contents": contents, "samples": rows_digest, "labels": labels}),
         contents=contents,
         reading=reading,
@@ -200,9 +200,9 @@ def list_samples(
 
 
 def confirm(records: Sequence[dict[str, Any]], since: int) -> None:
-    """Raise DatasetError if the file of one of these records is not the one that was listed.
+    """Raise DatasetError if the file of one of these records has changed after it was listed.
 
-    since: a time, in nanoseconds of `time.time_ns`; files that have not changed after it are not read.
+    since: a time in nanoseconds, as of `time.time_ns`; files without changes after it are not read.
     """
     digests: dict[str, str] = {}
     for record in records:
@@ -218,14 +218,14 @@ def confirm(records: Sequence[dict[str, Any]], since: int) -> None:
 
 
 def unreadable(skipped: Sequence[Skipped], looked_at: int, more: str = "") -> DatasetError:
-    """Return the error about samples that cannot be read, among as many as were looked at."""
+    """Return the error about samples that cannot be read, among `looked_at` samples."""
     return DatasetError(
         f"{describe(skipped, looked_at)}{more}\nfix or remove them, or leave them out with `on_bad_sample: skip`"
     )
 
 
 def describe(skipped: Sequence[Skipped], total: int) -> str:
-    """Return which of the samples cannot be read and why, five of them at most."""
+    """Return text that names up to five of the samples that cannot be read, with reasons."""
     lines = [
         f"{len(skipped)} of {total} samples cannot be read:",
         *(f"  {bad.id}: {bad.reason}" for bad in skipped[:_SHOWN]),
@@ -234,9 +234,9 @@ def describe(skipped: Sequence[Skipped], total: int) -> str:
 
 
 def _selected(listing: Listing, task: Downstream, limit: int | None, seed: int) -> tuple[pl.DataFrame, list[str]]:
-    """Return the listed samples, or a subsample of them, and the labels that they point into.
+    """Return the listed samples, or a subsample, and the list of labels.
 
-    Raises DatasetError if the listing contradicts itself.
+    Raises DatasetError if the listing is inconsistent.
     """
     rows, ids = listing.samples, listing.samples["id"]
     if not len(rows):
@@ -255,11 +255,11 @@ def _selected(listing: Listing, task: Downstream, limit: int | None, seed: int) 
 
 
 def _changed(sample: str, why: str = "") -> DatasetError:
-    return DatasetError(f"sample '{sample}' has changed since the run began{why}; run again when nothing changes it")
+    return DatasetError(f"sample '{sample}' has changed since the run began{why}; run again once it stays unchanged")
 
 
 def _digests(paths: pl.Series, store: Store) -> pl.Series:
-    """Return the digest of each sample's file, empty for a file that cannot be opened: decoding it will say why."""
+    """Return the digest of each sample's file; empty for a file that cannot be opened, which decoding will report."""
     readable = [path for path in paths.unique() if os.path.isfile(path) and os.access(path, os.R_OK)]
     try:
         digests = FileDigests(store)(readable)

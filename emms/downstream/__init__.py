@@ -13,11 +13,11 @@ DOWNSTREAM: Registry[type[Downstream]] = Registry(
     {"image-classification": "emms.downstream.image_classification:ImageClassification"},
     SpecError,
 )
-"""Every downstream task by the name it has in a spec; the first one is the default."""
+"""Downstream tasks by their name in a spec; the first one is the default."""
 
 
 def downstream(name: str) -> Downstream:
-    """Return the downstream task of this name. Raises SpecError if there is none."""
+    """Return the downstream task with this name. Raises SpecError if there is none."""
     return DOWNSTREAM.get(name)()
 
 

@@ -1,4 +1,4 @@
-"""What a downstream task declares, so that nothing outside its file has to know which task it is."""
+"""Interface of downstream tasks: everything that depends on the task is declared here, in one file per task."""
 
 from __future__ import annotations
 
@@ -17,63 +17,65 @@ PLACEHOLDER = "{label}"
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample. The fields that a task adds are what networks may read."""
+    """One sample. Subclasses add the inputs of networks as fields, such as `image`."""
 
     id: str
 
 
 class Downstream(ABC):
-    """A downstream task: what networks are ranked for. Subclass `ClassLabels` or `OwnLabels`."""
+    """A downstream task, for which networks are ranked. Subclass `ClassLabels` or `OwnLabels`."""
 
     name: ClassVar[str]
-    """What it is called in a spec."""
+    """Name of the task in a spec."""
     sample: ClassVar[type[Sample]]
-    """What a dataset gives for each sample; its fields beside `id` are what networks may read."""
+    """Type of the samples that datasets load; its fields other than `id` are the inputs of networks."""
     classes: ClassVar[bool]
-    """Whether samples share labels, so that a label is a class; otherwise each sample has a label of its own."""
+    """Whether samples share labels, so that a label is a class; otherwise each sample has its own label."""
     template: ClassVar[str]
-    """The default text of a label, with `{label}` in it."""
+    """Default text of a label, with the placeholder `{label}`."""
     label_encoders: ClassVar[tuple[str, ...]] = ("packaged:all-minilm-l6-v2", "packaged:glove-6b-50d")
-    """The default foundation models."""
+    """Default label encoders."""
     estimators: ClassVar[tuple[str, ...]] = ("emms-decoded",)
-    """The default estimators; the first one orders the ranking."""
+    """Default estimators; the first one orders the ranking."""
     metric: ClassVar[str]
-    """What fine-tuned networks are compared by, such as accuracy."""
+    """Metric of fine-tuned networks, such as accuracy."""
     throughput: ClassVar[str]
-    """What the number of samples per second is called, such as img/s."""
+    """Unit of throughput, such as img/s."""
 
     @classmethod
     def inputs(cls) -> frozenset[str]:
-        """Return the fields of a sample that networks may read."""
+        """Return the fields of a sample that networks can use as input."""
         return frozenset(field.name for field in fields(cls.sample)) - {"id"}
 
     @abstractmethod
     def check(self, labels: Sequence[str], counts: np.ndarray, where: str = "") -> None:
-        """Raise DatasetError unless these labels, with `counts` (U,) samples each, can be used to rank networks.
+        """Check that networks can be ranked with these labels.
 
-        where: what is added to the message about a label without samples, such as why it has none.
+        counts: samples per label, (U,). where: added to the error message about a label without samples, such as the
+        reason why it has none.
+        Raises DatasetError if they cannot.
         """
 
     @abstractmethod
     def notes(self, labels: Sequence[str], count: int) -> list[str]:
-        """Return what to warn of, in sentences, about `count` samples with these labels."""
+        """Return warnings about a dataset of `count` samples with these labels."""
 
     @abstractmethod
     def describe(self, labels: int, count: int) -> str:
-        """Return how large a dataset is, such as `1,797 samples, 10 classes`."""
+        """Return the size of a dataset as text, such as `1,797 samples, 10 classes`."""
 
     @abstractmethod
     def texts(self, labels: Sequence[str], template: str) -> list[str]:
-        """Return what each label says, as text for a label encoder.
+        """Return the text of each label for a label encoder.
 
-        Raises SpecError if the template cannot be used, LabelEncoderError if a label has no text.
+        Raises SpecError if the template is invalid, LabelEncoderError if a label has no text.
         """
 
 
 def check_template(template: str) -> None:
-    """Raise SpecError unless `{label}` stands in the template once, and nothing else in braces."""
+    """Raise SpecError unless the template contains `{label}` exactly once and no other braces."""
     if template.count(PLACEHOLDER) != 1 or re.search("[{}]", template.replace(PLACEHOLDER, "")):
         raise SpecError(
-            f"label template '{template}' must hold {PLACEHOLDER} once and no other braces; "
-            f"write for instance 'a photo of a {PLACEHOLDER}'"
+            f"label template '{template}' must contain {PLACEHOLDER} exactly once and no other braces; "
+            f"for example: 'a photo of a {PLACEHOLDER}'"
         )

@@ -1,4 +1,4 @@
-"""Image classification: an image in, one of a few classes out."""
+"""Image classification: one class per image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from emms.downstream.class_labels import ClassLabels
 
 @dataclass(frozen=True)
 class ImageSample(Sample):
-    """An image, in mode RGB and upright."""
+    """An image in mode RGB, rotated upright."""
 
     image: Image
 
 
 class ImageClassification(ClassLabels):
-    """Which class an image belongs to."""
+    """Classification of images."""
 
     name = "image-classification"
     sample = ImageSample

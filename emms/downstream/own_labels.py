@@ -1,4 +1,4 @@
-"""Tasks in which each sample has a label of its own: captions, free answers, boxes written as text."""
+"""Tasks in which each sample has its own label: captions, free-form answers, boxes written as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emms.errors import DatasetError, LabelEncoderError
 
 
 class OwnLabels(Downstream):
-    """A task in which labels differ by sample. Samples with equal labels share one embedding, and no more."""
+    """Base class of tasks in which labels differ by sample. Samples with equal labels share one embedding."""
 
     classes = False
     template = PLACEHOLDER
@@ -19,21 +19,23 @@ class OwnLabels(Downstream):
     def check(self, labels: Sequence[str], counts: np.ndarray, where: str = "") -> None:
         """Raise DatasetError if there are fewer than two different labels, or a label is blank."""
         if len(labels) < 2:
-            raise DatasetError(f"all samples have one label ('{labels[0]}'); it takes two or more to rank networks")
+            raise DatasetError(
+                f"all samples have the same label ('{labels[0]}'); ranking networks needs two or more different labels"
+            )
         for label in labels:
             if not label.strip():
                 raise DatasetError("a label is blank; fill it in, or remove the sample")
 
     def notes(self, labels: Sequence[str], count: int) -> list[str]:
-        """Return nothing: labels that differ are what this task is about."""
+        """Return no warnings: labels are expected to differ."""
         return []
 
     def describe(self, labels: int, count: int) -> str:
-        """Return how many samples and different labels there are."""
+        """Return the number of samples and of different labels as text."""
         return f"{count:,} samples, {labels:,} different labels"
 
     def texts(self, labels: Sequence[str], template: str) -> list[str]:
-        """Return the template with each label in it, white space made single."""
+        """Return the template filled in with each label, with runs of white space reduced to one space."""
         check_template(template)
         texts = [" ".join(label.split()) for label in labels]
         if "" in texts:

@@ -1,4 +1,4 @@
-"""Transferability estimators: how promising a pre-trained network is for a dataset, by its features alone."""
+"""Transferability estimators: score pre-trained networks for a dataset by their features."""
 
 from __future__ import annotations
 
@@ -43,33 +43,34 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
     },
     EstimatorError,
 )
-"""Every estimator by the name it has in a spec."""
+"""Estimators by their name in a spec."""
 
 
 def make_estimator(name: str, **settings: Any) -> Estimator:
-    """Return the estimator of this name, with these settings.
+    """Return the estimator with this name and these settings.
 
-    Raises EstimatorError when the name, a setting or its value is unknown.
+    Raises EstimatorError if the name or a setting is unknown, or a value is invalid.
     """
     estimator = ESTIMATORS.get(name)
     return estimator(**checked_settings(estimator, settings))  # a plug-in's constructor may not check by itself
 
 
 def seeded(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Return an estimator's settings with the run's seed, if it takes a number of that name and none is given."""
+    """Return an estimator's settings with the run's seed, if it has an integer setting `seed` that is not set."""
     parameter = inspect.signature(ESTIMATORS.get(name)).parameters.get("seed")
     return {"seed": seed, **settings} if parameter and isinstance(parameter.default, int) else dict(settings)
 
 
 def all_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every setting of an estimator, as JSON: the given ones, and the defaults of the others.
+    """Return all settings of an estimator, as JSON: the given ones, and the defaults of the others.
 
     Raises EstimatorError as `make_estimator` does.
     """
     estimator = ESTIMATORS.get(name)
     parameters = inspect.signature(estimator).parameters.items()
     defaults = {setting: p.default for setting, p in parameters if p.default is not p.empty}
-    # Values that JSON does not know are named by their class or function: their text may hold a memory address.
+    # Values that JSON cannot represent are replaced by the name of their class or function, since their repr may
+    # contain a memory address.
     plain = json.dumps(
         defaults | checked_settings(estimator, settings), default=lambda v: getattr(v, "__qualname__", str(type(v)))
     )

@@ -20,48 +20,48 @@ from emms.moments.checks import as_numbers, check_finite
 from emms.moments.tensors import on_gpu
 
 LEAST_VARIANCE = 0.01
-"""A standardised column has a variance of 1, or less where it is so small that what is added to its deviation shows."""
+"""Minimum variance of standardised columns; it is 1 unless the standard deviation is close to EPSILON."""
 
 
 class UnreliableScoreWarning(UserWarning):
-    """A score was computed, but says little about the network; the message says why and what helps."""
+    """A score was computed, but has little meaning; the message names the cause and the remedy."""
 
 
 class Estimator(BaseEstimator, ABC):
-    """Scores the features of one network on one dataset; larger is always better.
+    """Base class of estimators, which score the features of one network on one dataset; larger is better.
 
-    The constructor takes only settings, and stores each in an attribute of its own name. They are checked and converted
-    by their annotations (see `emms.estimators.settings`), and EstimatorError is raised for those that do not fit.
-    `fit` returns self; results end in an underscore. What an estimator reads is said by the subclass to derive from:
-    moments of the features (`MomentEstimator`), the features themselves (`SampleEstimator`, `BatchEstimator`), or the
-    logits of the network's own classifier (`LogitsEstimator`).
+    The constructor takes only settings, and stores each in an attribute of the same name. They are checked and
+    converted by their annotations (see `emms.estimators.settings`); EstimatorError is raised for invalid ones.
+    `fit` returns self; results end in an underscore. Derive from the subclass for the input of the estimator: moments
+    of the features (`MomentEstimator`), the features themselves (`SampleEstimator`, `BatchEstimator`), or the logits of
+    the network's classifier (`LogitsEstimator`).
     """
 
     name: ClassVar[str]
-    """What it is called in a spec."""
+    """Name in a spec."""
     summary: ClassVar[str]
-    """One line: what it measures."""
+    """One line on what it measures."""
     needs: ClassVar[Literal["labels", "label embeddings"]]
-    """What it needs beside the features."""
+    """Which labels it needs."""
     reads: ClassVar[Literal["moments", "samples", "source logits"]]
-    """What of the network it reads."""
+    """Which input it reads."""
     paper: ClassVar[str]
-    """Authors, venue and year, and where to find it."""
+    """Authors, venue, year and arXiv number."""
     version: ClassVar[int] = 1
-    """To be raised when the same features get another score, so that scores in a store are not taken for new ones."""
+    """Raise it if the scores of the same features change, so that scores in a store are computed again."""
     rewards_width: bool = False
-    """Wide features score high by width alone, trained or not: it is fitted to the samples that it scores, or sums over
-    features."""
+    """Whether wide features, even untrained ones, have high scores, since the estimator is fitted to the samples that
+    it scores, or sums over features."""
     proportion: ClassVar[bool] = False
-    """The score is the part of the samples for which something holds, such as an accuracy."""
+    """Whether the score is a share of the samples, such as an accuracy."""
     cost: ClassVar[str]
-    """Work beyond reading the features once, in N, D1, C, D2, K."""
+    """Operations in addition to reading the features once, in N, D1, C, D2, K."""
 
     score_: float
     """The score: larger is better."""
     fold_scores_: np.ndarray | None = None
-    """The score of each fold alone, if it is cross-validated on folds that labels and a seed determine: all candidates
-    then share them, and a run says how sure the ranking is."""
+    """The score of each fold, if it is cross-validated on folds that depend only on labels and a seed: then all
+    candidates share them, and a run estimates the uncertainty of the ranking."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -72,7 +72,7 @@ class Estimator(BaseEstimator, ABC):
     def __init__(self) -> None: ...
 
     def set_params(self, **settings: Any) -> Self:
-        """Change settings. Raises EstimatorError as the constructor does; then nothing has changed."""
+        """Change settings. Raises EstimatorError as the constructor does, without changing any setting."""
         changed = type(self)(**{**self.get_params(), **settings})
         self.__dict__.update(changed.__dict__)
         return self
@@ -81,13 +81,13 @@ class Estimator(BaseEstimator, ABC):
     def fit(self, X: Any, labels: Any, /) -> Self:
         """Score features X (N, D1) against labels: class indices (N,) or label embeddings, as `needs` says.
 
-        Raises EstimatorError when they do not determine a score.
+        Raises EstimatorError if the score is undefined.
         """
 
     def fit_source(self, source: Source) -> Self:
-        """Score the features of a source, reading what this kind of estimator reads.
+        """Score the features of a source, reading the input of this kind of estimator.
 
-        Raises EstimatorError when they do not determine a score, or when it needs classes and there are none.
+        Raises EstimatorError if the score is undefined, or if the estimator needs classes and the task has none.
         """
         if self.needs == "labels":
             return self.fit(source.features(), source.class_index(self.name))
@@ -96,22 +96,22 @@ class Estimator(BaseEstimator, ABC):
 
 
 class MomentEstimator(Estimator):
-    """An estimator that knows the features through their moments alone, so that it need not hold them."""
+    """An estimator that only needs the moments of the features, so that memory does not depend on N."""
 
     reads = "moments"
     folds: int = 1
-    """How many folds of the samples it must have the moments of; with more than one, `fit_folds` is called."""
+    """Number of folds whose moments it needs; with more than one, `fit_folds` is called."""
 
     @abstractmethod
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
         """Score from the moments of features and labels.
 
-        label_embeddings: (C, D2, K), one a class; None if the estimator needs none or the moments hold them.
-        Raises EstimatorError when they do not determine a score.
+        label_embeddings: (C, D2, K), one per class; None if the estimator needs none or the moments contain them.
+        Raises EstimatorError if the score is undefined.
         """
 
     def fit_folds(self, folds: Sequence[Moments], label_embeddings: np.ndarray | None = None) -> Self:
-        """Score from the moments of each of several folds, cross-validated; otherwise as `fit_moments`."""
+        """Score by cross-validation from the moments of several folds; otherwise like `fit_moments`."""
         raise NotImplementedError(f"estimator '{self.name}' is not cross-validated")
 
     def fit_source(self, source: Source) -> Self:
@@ -119,7 +119,7 @@ class MomentEstimator(Estimator):
         if self.needs == "labels":
             source.class_index(self.name)
         moments = source.moments(self.folds)
-        # Moments of labels that samples do not share hold the label embeddings already.
+        # TargetMoments already contain the label embeddings.
         embeddings = source.label_embeddings if source.classes and self.needs == "label embeddings" else None
         return (
             self.fit_folds(moments, embeddings)
@@ -129,7 +129,7 @@ class MomentEstimator(Estimator):
 
 
 class ClassMomentEstimator(MomentEstimator):
-    """An estimator of class labels from moments."""
+    """An estimator that compares moments with class labels."""
 
     needs = "labels"
 
@@ -143,7 +143,7 @@ class ClassMomentEstimator(MomentEstimator):
 
 
 class SampleEstimator(Estimator):
-    """An estimator of class labels that holds all features in memory."""
+    """An estimator that compares features with class labels, with all features in memory."""
 
     needs = "labels"
     reads = "samples"
@@ -162,18 +162,18 @@ class SampleEstimator(Estimator):
 
 
 class BatchEstimator(Estimator):
-    """An estimator of how well features explain label embeddings that reads the features in batches, more than once."""
+    """An estimator that compares features with label embeddings and reads the features in batches, more than once."""
 
     needs = "label embeddings"
     reads = "samples"
 
     @abstractmethod
     def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray, /, *, classes: bool = True) -> Self:
-        """Score features that come in batches (B, D1), in the order of the labels y (N,).
+        """Score features in batches (B, D1), in the order of the labels y (N,).
 
-        batches: can be gone through more than once. Z: (U, D2, K), embeddings of the U different labels. classes:
+        batches: can be iterated over more than once. Z: (U, D2, K), embeddings of the U different labels. classes:
         whether a label is a class, which many samples share.
-        Raises EstimatorError when they do not determine a score.
+        Raises EstimatorError if the score is undefined.
         """
 
     def fit_source(self, source: Source) -> Self:
@@ -182,7 +182,7 @@ class BatchEstimator(Estimator):
 
 
 class LogitsEstimator(Estimator):
-    """An estimator of class labels that reads the logits which the network gives for the classes it was trained on."""
+    """An estimator that compares class labels with the network's logits for the classes it was trained on."""
 
     needs = "labels"
     reads = "source logits"
@@ -201,25 +201,25 @@ class LogitsEstimator(Estimator):
 
 
 class LabelEmbeddingEstimator(MomentEstimator):
-    """An estimator of how well features explain label embeddings."""
+    """An estimator that compares moments with label embeddings."""
 
     needs = "label embeddings"
 
     def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
         """Score features against label embeddings.
 
-        X: (N, D1) features; a torch tensor on a CUDA device is summed up there.
-        Z: (N, D2, K), label embeddings of each sample from K encoders; or (C, D2, K), those of each class, with y (N,),
-        class indices from 0 to C - 1. A Z of two dimensions is K = 1.
+        X: (N, D1) features; sums over a torch tensor on a CUDA device are computed there.
+        Z: (N, D2, K), label embeddings per sample from K encoders; or (C, D2, K), per class, with y (N,), class indices
+        from 0 to C - 1. A Z with two dimensions is K = 1.
         Raises EstimatorError for nan, infinity and shapes that do not match.
         """
         return self.fit_moments(*moments_of(X, Z, y))
 
 
 def checked_samples(X: Any, y: Any, what: str = "features", width: str = "D1") -> tuple[np.ndarray, np.ndarray, int]:
-    """Return features (N, D1) in float64, class indices (N,) and C; classes are numbered as their names sort.
+    """Return features (N, D1) in float64, class indices (N,) and C; classes are numbered in sorted order.
 
-    what, width: what X and its second dimension are called in errors.
+    what, width: names of X and of its second dimension in messages.
 
     Raises EstimatorError for nan, wrong shapes, labels that are real numbers, and fewer than two classes.
     """
@@ -230,12 +230,12 @@ def checked_samples(X: Any, y: Any, what: str = "features", width: str = "D1") -
             f"targets and label embeddings are for 'emms' and 'logme-f-label'"
         )
     if len(X) != len(y):
-        raise EstimatorError(f"{len(X)} rows of {what}, but {len(y)} class labels; there must be one a row")
+        raise EstimatorError(f"{len(X)} rows of {what}, but {len(y)} class labels; there must be one per row")
     classes, indices = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise EstimatorError(f"there must be two classes or more, not {len(classes)}")
     X = X.astype(np.float64)
-    with np.errstate(over="ignore"):  # which is found out right here
+    with np.errstate(over="ignore"):  # check_finite finds overflows
         check_finite(X, X.sum(axis=0), what)
     return X, indices, len(classes)
 
@@ -243,11 +243,11 @@ def checked_samples(X: Any, y: Any, what: str = "features", width: str = "D1") -
 def checked_classes(estimator: Estimator, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
     """Return the counts (C,) and feature sums (C, D1) of the classes that have samples.
 
-    Raises EstimatorError when the moments hold no class labels, or fewer than two classes.
+    Raises EstimatorError if the moments have no class labels, or fewer than two classes.
     """
     if not isinstance(moments, ClassMoments):
         raise EstimatorError(
-            f"estimator '{estimator.name}' needs class labels; where labels differ by sample use 'emms' or "
+            f"estimator '{estimator.name}' needs class labels; if labels differ by sample, use 'emms' or "
             f"'logme-f-label'"
         )
     present = np.flatnonzero(moments.class_counts)
@@ -257,9 +257,9 @@ def checked_classes(estimator: Estimator, moments: Moments) -> tuple[np.ndarray,
 
 
 def moments_of(X: Any, Z: Any, y: Any = None) -> tuple[Moments, np.ndarray | None]:
-    """Return the moments of samples, and the label embeddings that go with class labels.
+    """Return the moments of samples, and the label embeddings of classes if y is given.
 
-    Arguments as in `LabelEmbeddingEstimator.fit`. Raises EstimatorError for what does not fit together.
+    Arguments as in `LabelEmbeddingEstimator.fit`. Raises EstimatorError if they do not match.
     """
     X = X if on_gpu(X) else as_numbers("features", X, "N", "D1")
     Z = as_numbers("label embeddings", Z, "N" if y is None else "C", "D2", "K")
@@ -269,30 +269,31 @@ def moments_of(X: Any, Z: Any, y: Any = None) -> tuple[Moments, np.ndarray | Non
 
 
 def check_labels_vary(moments: Moments, label_embeddings: np.ndarray | None) -> None:
-    """Raise EstimatorError when the labels of an encoder hardly vary over the samples: nothing explains those best."""
+    """Raise EstimatorError if the label embeddings of an encoder hardly vary over the samples."""
     variances = moments.label_variances(label_embeddings)
     for k in np.flatnonzero(~(variances > LEAST_VARIANCE)):
         raise EstimatorError(
             f"the label embeddings of encoder number {k + 1} of {len(variances)} hardly vary over the samples, or are "
-            f"too small or too large for float64; leave the encoder out, or scale what it gives"
+            f"too small or too large for float64; leave the encoder out, or scale its embeddings"
         )
 
 
 def finite(name: str, score: float) -> float:
-    """Return a score. Raises EstimatorError when it is none."""
+    """Return a score. Raises EstimatorError if it is not finite."""
     if not np.isfinite(score):
         raise EstimatorError(
-            f"estimator '{name}' gives {score}; the features may be constant, or too small or too large for float64"
+            f"the score of estimator '{name}' is {score}; the features may be constant, or too small or too large for "
+            f"float64"
         )
     return float(score)
 
 
 def warn_if_interpolating(moments: Moments) -> None:
-    """Warn when there are so few samples that any features explain any labels."""
+    """Warn if there are so few samples that any features explain any labels."""
     if moments.count <= moments.n_features + 1:
         warnings.warn(
             f"{moments.count} samples with {moments.n_features} features each: any network of this width explains "
-            f"the labels completely, so the score says nothing; use more than {moments.n_features + 1} samples, "
+            f"the labels completely, so the score has no meaning; use more than {moments.n_features + 1} samples, "
             f"or reduce the features",
             UnreliableScoreWarning,
             stacklevel=3,

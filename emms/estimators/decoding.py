@@ -1,4 +1,4 @@
-"""Reading labels off features: predict their label embeddings, and see which label lies nearest to the prediction."""
+"""Decode labels from features: predict label embeddings, and find the label nearest to the prediction."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from emms.moments import ClassMoments, TargetMoments
 
 _ROWS = 1024
-"""Samples whose other labels are drawn from the same pool. They are counted from the first one of all, so that the
-score does not depend on how the samples come in batches."""
+"""Samples that share a pool of other labels. Blocks start at the first sample of all, so that the score does not depend
+on the batches."""
 _POOL = 1024
-"""Labels in a pool, or a few times as many as are drawn from it if that is more: distances to those of one pool are
-products of matrices, and yet samples are compared with labels of their own."""
+"""Labels in a pool, or four times as many as are drawn from it if that is more. With a pool, distances are matrix
+products, while each sample is still compared with different labels."""
 _ROUNDING = 1e-9
-"""Distances that differ by no more than this part of the vectors' squares are equal."""
+"""Distances that differ by at most this fraction of the vectors' squares are equal."""
 
 
-class Asked:
-    """Which labels a sample's own one is compared with.
+class Comparison:
+    """Chooses the other labels with which the label of each sample is compared.
 
-    labels: how many there are. others: with how many others, drawn by seed; None: with all.
+    labels: the number of different labels. others: the number of other labels, drawn by seed; None: all.
     """
 
     def __init__(self, labels: int, others: int | None, seed: int) -> None:
@@ -37,9 +37,9 @@ class Asked:
             start = end
 
     def labels(self, rows: slice, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return a pool of labels (P,), and which of them each sample of a block, with labels y (B,), is compared with.
+        """Return a pool of labels (P,), and a mask (B, P) of those with which each sample of a block is compared.
 
-        The second is (B, P), True for as many labels as asked for, never for a sample's own.
+        y: (B,), the labels of the samples. The mask has `others` True values per row, never for the sample's own label.
         """
         if self._others is None:
             pool = np.arange(self._labels)
@@ -48,7 +48,7 @@ class Asked:
         rng = np.random.default_rng([self._seed, block])
         pool = rng.choice(self._labels, min(self._labels, max(_POOL, 4 * self._others)), replace=False)
         order = rng.random((_ROWS, len(pool)), dtype=np.float32)[offset : offset + len(y)]
-        order[pool == y[:, None]] = 2  # after all others
+        order[pool == y[:, None]] = 2  # last
         drawn = np.argpartition(order, self._others - 1, axis=1)[:, : self._others]
         compared = np.zeros(order.shape, dtype=bool)
         np.put_along_axis(compared, drawn, True, axis=1)
@@ -61,20 +61,20 @@ class Decoder(ABC):
     _mean: np.ndarray
     """Mean of the training features, (D1,)."""
     _weights: np.ndarray
-    """From centred features to label embeddings of all encoders side by side, (D1, m)."""
+    """From centred features to the concatenated label embeddings of all encoders, (D1, m)."""
 
     @abstractmethod
     def embeddings(self, labels: np.ndarray) -> np.ndarray:
-        """Return the embeddings of labels (B,), of all encoders side by side, in units of the training samples."""
+        """Return the concatenated embeddings of labels (B,) by all encoders, standardised over the training samples."""
 
     def right(self, X: np.ndarray, y: np.ndarray, labels: np.ndarray, compared: np.ndarray) -> float:
-        """Return how many of the samples with features X (B, D1) have their own label y (B,) nearest to the prediction.
+        """Return how many samples, with features X (B, D1), have their own label y (B,) nearest to the prediction.
 
-        compared: (B, P), with which of the `labels` (P,) it is compared. Equally near labels share the sample.
+        compared: (B, P), mask of the `labels` (P,) to compare with. A sample with m labels equally near counts 1 / m.
         """
         predicted = (X - self._mean) @ self._weights
         own, others = self.embeddings(y), self.embeddings(labels)
-        # |p - z|^2 without |p|^2, which all labels share.
+        # |p - z|^2 without |p|^2, which is the same for all labels.
         to_own = (own**2).sum(axis=1) - 2 * np.einsum("bd,bd->b", predicted, own)
         further = (others**2).sum(axis=1) - 2 * predicted @ others.T - to_own[:, None]
         slack = _ROUNDING * ((predicted**2).sum(axis=1) + (own**2).sum(axis=1))[:, None]
@@ -84,11 +84,11 @@ class Decoder(ABC):
 
 
 class ClassDecoder(Decoder):
-    """Reads off classes. penalties: (D1,), of the ridge. Z: (C, D2, K), the embeddings of the classes."""
+    """Decodes classes. penalties: (D1,), of the ridge. Z: (C, D2, K), the embeddings of the classes."""
 
     def __init__(self, training: ClassMoments, penalties: np.ndarray, Z: np.ndarray) -> None:
         labels = training.standardised(Z).reshape(len(Z), -1)
-        if labels.shape[1] > len(labels):  # as many columns as classes keep all distances between them
+        if labels.shape[1] > len(labels):  # C columns are enough to have the same distances
             labels = np.linalg.qr(labels.T).R.T
         self._labels, self._mean = labels, training.mean
         self._weights = training.shrunk_space(penalties).solve(training.centred_sums().T @ labels)
@@ -99,12 +99,12 @@ class ClassDecoder(Decoder):
 
 
 class OwnLabelDecoder(Decoder):
-    """Reads off labels that samples do not share. penalties: (D1,). Z: (U, D2, K), the embeddings of all labels."""
+    """Decodes labels that samples do not share. penalties: (D1,). Z: (U, D2, K), the embeddings of all labels."""
 
     def __init__(self, training: TargetMoments, penalties: np.ndarray, Z: np.ndarray) -> None:
         self._training, self._Z, self._mean = training, Z, training.mean
         self._weights = training.shrunk_space(penalties).solve(training.crosses())
 
     def embeddings(self, labels: np.ndarray) -> np.ndarray:
-        """Return the embeddings of labels, standardised when asked for: those of all would be too many to keep."""
+        """Return the embeddings of labels, standardised on the fly, since a copy for each fold would be too large."""
         return self._training.standardised(self._Z[labels])

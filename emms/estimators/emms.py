@@ -25,30 +25,30 @@ from emms.estimators.simplex import descend, minimise, project
 from emms.moments import Moments
 from emms.moments.base import EPSILON
 from emms.moments.checks import as_class_indices, as_numbers
-from emms.moments.folds import deal
+from emms.moments.folds import assign_folds
 from emms.moments.tensors import on_gpu
 
 Solver = Literal["exact", "alternating", "released"]
 _ROUNDING = 1e-13
-"""A residual below this part of the labels is rounding; candidates that explain everything must tie, not be ordered
-by it."""
+"""A residual below this fraction of the labels is rounding and counts as 0, so that candidates that explain everything
+tie."""
 
 
 class EMMS(LabelEmbeddingEstimator):
     """Minus the least ||X w - sum_k t_k Z_k||^2 over w (D1, D2) and t in the simplex; X and Z_k standardised.
 
-    Q_jk = <Z_j, Z_k> and R_jk, the part of it that the features explain, are all that is left of the data once w is at
-    its best: the objective is t'(Q - R)t.
+    With the best w for t, the objective is t'(Q - R)t, where Q_jk = <Z_j, Z_k> and R_jk is the part of it that the
+    features explain.
 
     solver: `exact` (the minimum itself), `alternating` (the paper's Algorithm 1, to a tolerance) or `released` (one
     pass of Algorithm 2 as its authors released it). With the first two, `score_` is -objective / (N D2), in [-1, 0];
     with `released` it is -objective / N * D2, as they scale it.
-    validation: into how many folds to deal the samples, if not 0: then `score_` is the part of the held-out labels'
-    squares that a ridge regression on the other folds explains, at most 1 and negative for features worse than none.
-    Its penalty is D1, on standardised features: a prior by which features of any number explain as much as there is
-    noise, with nothing to be tuned. The weights t minimise the penalised objective of the training side. All is taken
-    from the folds' moments, those of a training side being the total's less the fold's.
-    tolerance, max_iter: `alternating` ends within `tolerance` of the minimum, in units of the score, or after
+    validation: number of folds, or 0 for none. With folds, `score_` is the explained variance (R^2) of held-out label
+    embeddings by a ridge regression on the other folds: at most 1, and negative for features worse than none. The
+    penalty is D1, on standardised features: a prior by which signal and noise have the same variance for any number of
+    features, without tuning. The weights t minimise the penalised objective on the training samples. Everything is
+    computed from the moments of the folds; those of the training samples are the total minus the fold's.
+    tolerance, max_iter: `alternating` stops within `tolerance` of the minimum, in units of the score, or after
     `max_iter` iterations.
 
     Meng, Shao, Peng, Jiang, Zhang, Qiao, Luo: Foundation Model is Efficient Multimodal Multitask Model Selector,
@@ -62,15 +62,15 @@ class EMMS(LabelEmbeddingEstimator):
     version = 2
 
     weights_: np.ndarray
-    """t, (K,), the weight of each label encoder."""
+    """t, (K,), the weights of the label encoders."""
     objective_: float
     """||X w - Z t||^2 at the solution, a sum over N samples and D2 columns."""
     objectives_: np.ndarray
-    """The objective at each iterate, the first before the first iteration; never increases with `alternating`."""
+    """The objective at the start and after each iteration; never increases with `alternating`."""
     n_iter_: int
-    """Iterations taken."""
+    """Number of iterations."""
     moments_: Moments
-    """The moments that were fitted."""
+    """The moments of all samples."""
 
     def __init__(
         self,
@@ -89,46 +89,48 @@ class EMMS(LabelEmbeddingEstimator):
 
     @property
     def rewards_width(self) -> bool:  # type: ignore[override]
-        """Whether the score is of the samples it was fitted to."""
+        """Whether the score is that of the training samples."""
         return not self.validation
 
     @property
     def folds(self) -> int:  # type: ignore[override]
-        """How many folds' moments it must have."""
+        """Number of folds whose moments it needs."""
         return self.validation or 1
 
     def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
         """Score features against label embeddings; see `LabelEmbeddingEstimator.fit` for the arguments.
 
-        With `validation`, the samples of each class are dealt out evenly, in random order by a fixed seed.
+        With `validation`, folds are stratified by class and random with a fixed seed.
         """
         if not self.validation:
             return super().fit(X, Z, y)
         X, by_class = X if on_gpu(X) else as_numbers("features", X, "N", "D1"), y is not None
         labels = as_class_indices(y) if by_class else as_numbers("label embeddings", Z, "N", "D2", "K")
         if len(X) != len(labels):
-            raise EstimatorError(f"{len(X)} rows of features, but {len(labels)} of labels; there must be one a sample")
-        dealt = deal(labels if by_class else np.arange(len(X)), self.validation, seed=0)
-        parts = [dealt == fold for fold in range(self.validation)]
-        given = [moments_of(X[p], Z, labels[p]) if by_class else moments_of(X[p], labels[p]) for p in parts]
-        return self.fit_folds([moments for moments, _ in given], given[0][1])
+            raise EstimatorError(f"{len(X)} rows of features, but {len(labels)} labels; there must be one per sample")
+        fold_of = assign_folds(labels if by_class else np.arange(len(X)), self.validation, seed=0)
+        masks = [fold_of == fold for fold in range(self.validation)]
+        parts = [moments_of(X[m], Z, labels[m]) if by_class else moments_of(X[m], labels[m]) for m in masks]
+        return self.fit_folds([moments for moments, _ in parts], parts[0][1])
 
     def partial_fit(self, X: Any, Z: Any, y: Any = None) -> Self:
-        """Take in a batch beside the earlier ones and score them all; arguments as for `fit`.
+        """Add a batch to the previous ones and score all of them; arguments as for `fit`.
 
-        Each call solves anew, O(D1^3); to take in many small batches, update moments and call `fit_moments` once.
+        Each call solves again, O(D1^3); for many small batches, update moments and call `fit_moments` once.
         """
         if self.validation:
-            raise EstimatorError("folds can't be dealt batch by batch; sum up moments by fold and call fit_folds")
+            raise EstimatorError(
+                "with validation, EMMS cannot be fitted batch by batch; update moments per fold and call fit_folds"
+            )
         moments, label_embeddings = moments_of(X, Z, y)
         if hasattr(self, "moments_"):
             moments = self.moments_ + moments
         return self.fit_moments(moments, label_embeddings)
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
-        """Score from moments; label_embeddings (C, D2, K), one a class, or None if the moments hold them.
+        """Score from moments; label_embeddings (C, D2, K), one per class, or None if the moments contain them.
 
-        Warns with UnreliableScoreWarning when N <= D1 + 1, or when `max_iter` iterations were too few.
+        Warns with UnreliableScoreWarning if N <= D1 + 1, or if `max_iter` iterations were too few.
         Raises EstimatorError for fewer than two samples.
         """
         if self.validation:
@@ -157,12 +159,12 @@ class EMMS(LabelEmbeddingEstimator):
         return self
 
     def fit_folds(self, folds: Sequence[Moments], label_embeddings: np.ndarray | None = None) -> Self:
-        """Score, cross-validated, from the moments of each fold; label_embeddings as for `fit_moments`.
+        """Score by cross-validation from the moments of each fold; label_embeddings as for `fit_moments`.
 
-        Raises EstimatorError when a fold is empty, or when its labels do not vary.
+        Raises EstimatorError if a fold is empty, or if its labels do not vary.
         """
         if not self.validation:
-            raise EstimatorError("without validation, EMMS takes the sum of all moments; call fit_moments")
+            raise EstimatorError("without validation, EMMS needs the sum of all moments; call fit_moments")
         if len(folds) < 2 or min(fold.count for fold in folds) < 1:
             counts = ", ".join(str(fold.count) for fold in folds)
             raise EstimatorError(f"cross-validation needs two folds or more with samples in each, not {counts}")
@@ -181,21 +183,21 @@ class EMMS(LabelEmbeddingEstimator):
             t = minimise(products.total - products.explained)
             held_out.append(training.held_out(space, fold, t, label_embeddings))
             weights.append(t)
-        left, whole = np.array(held_out).T
-        if whole.min() <= 0:
+        residuals, totals = np.array(held_out).T
+        if totals.min() <= 0:
             raise EstimatorError("the labels of a fold do not vary; use more samples, or fewer folds")
         self.moments_, self._label_embeddings, self.n_iter_ = total, label_embeddings, len(folds)
         self.weights_ = self._network_weights = np.mean(weights, axis=0)
-        self.objective_, self.objectives_ = float(left.sum()), left
-        self.fold_scores_ = 1 - left / whole
-        self.score_ = finite(self.name, 1 - left.sum() / whole.sum())
+        self.objective_, self.objectives_ = float(residuals.sum()), residuals
+        self.fold_scores_ = 1 - residuals / totals
+        self.score_ = finite(self.name, 1 - residuals.sum() / totals.sum())
         return self
 
     @property
     def coef_(self) -> np.ndarray:
-        """The network's weights w, (D1, D2), for standardised features; solved for when asked.
+        """The weights w, (D1, D2), for standardised features; computed on access.
 
-        Features that are combinations of others have weight zero. With `validation`: those of all samples.
+        Features that are combinations of others have weight zero. With `validation`, they are fitted to all samples.
         """
         cross = self.moments_.cross(self._network_weights, self._label_embeddings)
         space = self.moments_.shrunk_space(self.moments_.unit_penalties()) if self.validation else self.moments_.space
@@ -204,7 +206,7 @@ class EMMS(LabelEmbeddingEstimator):
     def _solve_released(self, Q: np.ndarray, R: np.ndarray) -> None:
         uniform = np.full(len(Q), 1 / len(Q))
         self._network_weights = uniform
-        # Least squares of X w on the Z_k, in their products; equal encoders share their weight.
+        # Least squares of X w on the Z_k, from inner products; equal encoders share their weight.
         self.weights_ = t = project(np.linalg.lstsq(Q, R @ uniform, rcond=1e-12)[0])
         self.objective_ = float(uniform @ R @ uniform - 2 * t @ R @ uniform + t @ Q @ t)
         self.objectives_, self.n_iter_ = np.array([self.objective_]), 1
@@ -222,10 +224,10 @@ class EMMS(LabelEmbeddingEstimator):
 
 
 class EMMSCV(EMMS):
-    """`EMMS` with a score that holds out of sample: `EMMS(validation=5)` under a name of its own."""
+    """Cross-validated EMMS: `EMMS(validation=5)` as an estimator with its own name."""
 
     name = "emms-cv"
-    summary = "part of held-out label embeddings that a ridge regression on the features explains"
+    summary = "explained variance of held-out label embeddings by a ridge regression on the features"
     paper = "after Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "5 (D1^3 / 3 + 4 C D1^2)"
 

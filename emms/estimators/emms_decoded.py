@@ -1,4 +1,4 @@
-"""EMMS, decoded: how often a held-out sample's label can be read off the label embedding that its features predict."""
+"""EMMS, decoded: how often the label of a held-out sample is nearest to its predicted label embedding."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ import numpy as np
 
 from emms.errors import EstimatorError
 from emms.estimators.base import BatchEstimator, check_labels_vary, checked_samples
-from emms.estimators.decoding import Asked, ClassDecoder, Decoder, OwnLabelDecoder
+from emms.estimators.decoding import ClassDecoder, Comparison, Decoder, OwnLabelDecoder
 from emms.estimators.samples import row_blocks
 from emms.estimators.settings import Count, Folds, Seed
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.checks import as_class_indices, as_numbers
-from emms.moments.folds import add_up, deal
+from emms.moments.folds import add_up, assign_folds
 
 
 class EMMSDecoded(BatchEstimator):
-    """Part of the held-out samples whose predicted label embedding is nearer to their own label than to others.
+    """Proportion of held-out samples whose predicted label embedding is nearer to their own label than to others.
 
-    Ridge regression predicts the label embeddings of all K encoders from the features, fold by fold from the moments
-    of the other folds. X and Z are standardised. The penalty is D1: a prior by which features of any number explain as
-    much as there is noise. Nothing is tuned, neither by hand nor on the data. A held-out sample counts if, of several
-    labels, its own is the one whose embeddings, side by side, lie nearest to the predicted ones. These labels are
+    For each fold, ridge regression predicts the label embeddings of all K encoders from the features, fitted to the
+    moments of the other folds. X and Z are standardised. The penalty is D1: a prior by which signal and noise have the
+    same variance for any number of features. Nothing is tuned, neither by hand nor on the data. A held-out sample
+    counts as right if, among several labels, the concatenated embeddings of its own label are nearest to the predicted
+    ones. These labels are
 
-    - all C of them where samples share labels (classes); by chance a sample counts with probability 1 / C;
-    - its own and m others where each sample has a label of its own (captions, answers), m = `others` different labels
-      drawn by seed, or all there are if these are fewer; by chance a sample counts with probability 1 / (m + 1).
+    - all C labels, if samples share labels (classes); the chance level is 1 / C;
+    - its own and m others, if each sample has its own label (captions, answers): m = `others` different labels
+      drawn by seed, or all of them if there are fewer; the chance level is 1 / (m + 1).
 
-    Where other labels are exactly as near as its own, the sample counts as their equal share.
+    A sample with m labels equally near, its own among them, counts 1 / m.
 
-    Where EMMS asks how much of the labels' variance features explain, this asks whether it is the part that tells
-    labels apart; and since held-out samples are asked, width alone earns nothing.
+    While EMMS measures how much of the variance of label embeddings the features explain, this measures whether they
+    explain the part that distinguishes labels. Since samples are held out, width alone does not increase the score.
 
-    validation: into how many folds the samples are dealt, those of each label evenly. others: m. seed: of the order in
-    which samples are dealt, and of the labels that are drawn. Folds are by place, not by features, so that all
-    networks share them; so another order of the samples gives other folds.
+    validation: number of folds, stratified by label. others: m. seed: of the folds and of the labels that are drawn.
+    Folds depend on the order of the samples, not on features, so that all networks share them.
 
     After Meng et al.: Foundation Model is Efficient Multimodal Multitask Model Selector, NeurIPS 2023.
     """
 
     name: ClassVar[str] = "emms-decoded"
-    summary: ClassVar[str] = "part of held-out samples whose label can be read off the predicted label embedding"
+    summary: ClassVar[str] = "share of held-out samples whose label is nearest to the predicted label embedding"
     paper: ClassVar[str] = "after Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "5 (D1^3 / 3 + 2 C D1^2) + N C D1"
     proportion = True
@@ -56,8 +56,8 @@ class EMMSDecoded(BatchEstimator):
     def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
         """Score features X (N, D1) against label embeddings.
 
-        Z: (C, D2, K), embeddings of each class from K encoders, with y (N,), class indices from 0 to C - 1; or
-        (N, D2, K), embeddings of the label of each sample, without y. Of two dimensions it is K = 1.
+        Z: (C, D2, K), label embeddings per class from K encoders, with y (N,), class indices from 0 to C - 1; or
+        (N, D2, K), per sample, without y. A Z with two dimensions is K = 1.
         Raises EstimatorError for nan, wrong shapes, fewer than two labels, and fewer samples than folds.
         """
         X = as_numbers("features", X, "N", "D1")
@@ -72,43 +72,43 @@ class EMMSDecoded(BatchEstimator):
         return self.fit_batches([X[rows] for rows in row_blocks(*X.shape)], Z, y, classes=classes)
 
     def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray, /, *, classes: bool = True) -> Self:
-        """Score features that come in batches (B, D1), in the order of y (N,); see `BatchEstimator`."""
+        """Score features in batches (B, D1), in the order of y (N,); see `BatchEstimator`."""
         Z = as_numbers("label embeddings", Z, "C" if classes else "U", "D2", "K")
         if len(y) < self.validation:
             raise EstimatorError(
-                f"{len(y)} samples cannot be dealt into {self.validation} folds; use more samples, or lower the "
+                f"{len(y)} samples cannot be split into {self.validation} folds; use more samples, or lower the "
                 f"setting 'validation' of estimator '{self.name}'"
             )
-        dealt = deal(y, self.validation, self.seed)
+        fold_of = assign_folds(y, self.validation, self.seed)
         first = next(iter(batches), None)
         if first is None:
             raise EstimatorError("there are no batches of features to score")
         decoders, counts = (self._class_decoders if classes else self._own_label_decoders)(
-            batches, Z, y, dealt, first.shape[1]
+            batches, Z, y, fold_of, first.shape[1]
         )
-        asked = Asked(len(Z), None if classes else self.others, self.seed)
+        comparison = Comparison(len(Z), None if classes else self.others, self.seed)
         right, start = np.zeros(self.validation), 0
         for batch in batches:
-            for rows in asked.blocks(start, start + len(batch)):
+            for rows in comparison.blocks(start, start + len(batch)):
                 features, (labels, compared) = (
                     batch[rows.start - start : rows.stop - start],
-                    asked.labels(rows, y[rows]),
+                    comparison.labels(rows, y[rows]),
                 )
                 for fold, decoder in enumerate(decoders):
-                    mine = dealt[rows] == fold
-                    if mine.any():
-                        right[fold] += decoder.right(features[mine], y[rows][mine], labels, compared[mine])
+                    held_out = fold_of[rows] == fold
+                    if held_out.any():
+                        right[fold] += decoder.right(features[held_out], y[rows][held_out], labels, compared[held_out])
             start += len(batch)
         self.fold_scores_ = right / counts
         self.score_ = float(right.sum() / len(y))
         return self
 
     def _class_decoders(
-        self, batches: Iterable[np.ndarray], Z: np.ndarray, y: np.ndarray, dealt: np.ndarray, width: int
+        self, batches: Iterable[np.ndarray], Z: np.ndarray, y: np.ndarray, fold_of: np.ndarray, width: int
     ) -> tuple[Sequence[Decoder], list[int]]:
-        """Return a decoder for each fold, from the samples of the others, and how many samples each fold has."""
+        """Return a decoder for each fold, fitted to the other folds, and the number of samples of each fold."""
         parts = [ClassMoments(width, len(Z)) for _ in range(self.validation)]
-        add_up(parts, batches, dealt, y)
+        add_up(parts, batches, fold_of, y)
         total = reduce(add, parts)
         _check_batches(total, y)
         check_labels_vary(total, Z)
@@ -116,11 +116,11 @@ class EMMSDecoded(BatchEstimator):
         return [ClassDecoder(total - part, penalties, Z) for part in parts], [part.count for part in parts]
 
     def _own_label_decoders(
-        self, batches: Iterable[np.ndarray], Z: np.ndarray, y: np.ndarray, dealt: np.ndarray, width: int
+        self, batches: Iterable[np.ndarray], Z: np.ndarray, y: np.ndarray, fold_of: np.ndarray, width: int
     ) -> tuple[Sequence[Decoder], list[int]]:
-        """Return what `_class_decoders` does, for labels that samples do not share."""
+        """Return the same as `_class_decoders` for labels that samples do not share."""
         parts = [TargetMoments(width, *Z.shape[1:]) for _ in range(self.validation)]
-        add_up(parts, batches, dealt, y, Z)
+        add_up(parts, batches, fold_of, y, Z)
         total = reduce(add, parts)
         _check_batches(total, y)
         check_labels_vary(total, None)
@@ -129,9 +129,9 @@ class EMMSDecoded(BatchEstimator):
 
 
 def _check_batches(total: Moments, y: np.ndarray) -> None:
-    """Raise EstimatorError unless there was a row of features for each label."""
+    """Raise EstimatorError unless there is a row of features for each label."""
     if total.count != len(y):
         raise EstimatorError(
-            f"batches hold {total.count} rows of features, but there are {len(y)} labels; there must be one per row, "
-            f"and the batches must be a list or the like, since they are gone through more than once"
+            f"batches contain {total.count} rows of features, but there are {len(y)} labels; there must be one per "
+            f"row, and the batches must be a list or similar, since they are iterated over more than once"
         )

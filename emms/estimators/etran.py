@@ -1,4 +1,4 @@
-"""ETran: how well discriminant analysis separates the classes, and how familiar the images are to the network."""
+"""ETran: class separation by discriminant analysis, and energy of the features."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from emms.estimators.settings import Share
 
 
 class ETran(SampleEstimator):
-    """0.85 times a classification score and 0.15 times an energy score, from -0.15 to 1: larger is better.
+    """0.85 times a classification score plus 0.15 times an energy score, from -0.15 to 1: larger is better.
 
     From features X (N, D1) and labels y (N,):
-    - `classification_` = mean_n p(y_n | x_n), with p that of linear discriminant analysis, the estimator `LDA`.
+    - `classification_` = mean_n p(y_n | x_n), with p from linear discriminant analysis, the estimator `LDA`.
     - `energy_` = mean of log sum_d exp(x_nd), minus the free energy, over the share `lowest` of the samples where it
-      is lowest: the less the samples are like those the network was trained on, the lower it is.
-    The authors scale each score from 0 to 1 over all networks compared and add them up with these weights. One network
-    alone has no such scale, so here energy enters as e / (1 + |e|), with e = `energy_` - log D1, which does not grow
-    with the mere number of features. To combine them as the authors do, take the two scores of each network.
+      is lowest: it is lower for samples unlike those the network was trained on.
+    The authors scale each score to the range 0 to 1 over all networks and add them with these weights. This is not
+    possible for a single network, so here the energy score is e / (1 + |e|), with e = `energy_` - log D1, which does
+    not grow with the number of features. To combine them as the authors do, use the two scores of each network.
 
-    lowest: share of the samples; at least one is taken. The authors' 0.5 % in their release.
+    lowest: share of the samples, at least one; 0.5 % in the authors' release.
     Not scale-free: energy and shrinkage depend on the scale of X. The release multiplies eigenvectors that are
-    orthonormal rather than S-orthonormal, which makes its S the identity; this is the paper's formula.
+    orthonormal rather than S-orthonormal, so that its S is the identity; this is the paper's formula.
 
     Gholami, Akbari, Wang, Kamranian, Zhang: ETran: Energy-Based Transferability Estimation, ICCV 2023.
     """
 
     name: ClassVar[str] = "etran"
     rewards_width = True
-    summary: ClassVar[str] = "probability of the labels by discriminant analysis, and the features' free energy"
+    summary: ClassVar[str] = "probability of the labels by discriminant analysis, and free energy of the features"
     paper: ClassVar[str] = "Gholami et al., ICCV 2023, arXiv 2308.02027"
     cost: ClassVar[str] = "N D1^2 + D1^3 / 3 + 2 N C D1"
 

@@ -1,4 +1,4 @@
-"""GBC: how little the classes overlap when each is a Gaussian."""
+"""GBC: overlap of the classes when each is a Gaussian."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class GBC(SampleEstimator):
     X (N, D1) are features, y (N,) class labels. The features are reduced to d principal components, and each class c is
     a Gaussian with its mean m_c and variances v_c (d,) there. With v = (v_i + v_j) / 2,
     D_ij = sum (m_i - m_j)^2 / v / 8 + sum log(v / sqrt(v_i v_j)) / 2, both sums over the d components.
-    `score_` is in [-C (C - 1), 0]; scaling all features by one number changes nothing.
+    `score_` is in [-C (C - 1), 0] and does not depend on the scale of the features.
 
-    covariance: `spherical` (one variance a class, the mean over components) or `diagonal` (one a component).
-    n_components: d; fewer where the features have no more dimensions.
-    floor: the least variance a class has along a component, in units of the mean variance of all samples along one;
-    a class of one sample has it throughout. (The authors' release has 1e-4 in units of the features instead, and their
-    spherical form counts the logarithm once, not d times.)
+    covariance: `spherical` (one variance per class, the mean over components) or `diagonal` (one per component).
+    n_components: d; fewer if the features have fewer dimensions.
+    floor: minimum variance of a class along a component, in units of the mean variance per component of all samples;
+    it is the variance of a class with one sample. (The authors' release uses 1e-4 in units of the features instead, and
+    counts the logarithm of the spherical form once, not d times.)
 
     Pándy, Agostinelli, Uijlings, Ferrari, Mensink: Transferability Estimation using Bhattacharyya Class Separability,
     CVPR 2022.
@@ -54,7 +54,7 @@ class GBC(SampleEstimator):
         if self.covariance == "spherical":
             variances[:] = variances.mean(axis=1, keepdims=True)
         overlap = 0.0
-        for i in range(n_classes - 1):  # a class at a time: C x C x d numbers may not fit
+        for i in range(n_classes - 1):  # one class at a time, since C x C x d numbers may not fit into memory
             v_i, v_j = variances[i], variances[i + 1 :]
             v = (v_i + v_j) / 2
             distance = (means[i] - means[i + 1 :]) ** 2 / v / 8 + np.log(v / np.sqrt(v_i * v_j)) / 2
@@ -62,8 +62,8 @@ class GBC(SampleEstimator):
         return 0.0 - overlap
 
     def _components(self, X: np.ndarray) -> np.ndarray:
-        """Return the principal components along which X varies, n_components of them or fewer."""
-        from sklearn.decomposition import PCA  # here, since it takes a second that other estimators need not spend
+        """Return the first `n_components` principal components along which X varies."""
+        from sklearn.decomposition import PCA  # takes a second to import
 
         pca = PCA(min(self.n_components, X.shape[1]), svd_solver="covariance_eigh")
         components = pca.fit_transform(X)

@@ -17,15 +17,15 @@ Distance = Literal["cosine", "euclidean"]
 class KNN(SampleEstimator):
     """Leave-one-out accuracy of the k-nearest-neighbour classifier, from 0 to 1.
 
-    For features X (N, D1) and labels y (N,): the mean over the samples n of [y_n is the class most frequent among the
-    k samples nearest to x_n, itself left out]. Where m classes are equally frequent and y_n is among them it counts
-    1 / m, and all samples as far away as the k-th vote, so that no order of samples or classes matters.
+    For features X (N, D1) and labels y (N,): the mean over the samples n of [y_n is the most frequent class among the
+    k other samples nearest to x_n]. If m classes are equally frequent and y_n is among them it counts 1 / m; all
+    samples at the distance of the k-th vote, so that the order of samples and classes does not matter.
 
-    k: neighbours that vote. distance: `cosine`, 1 - x'z / (|x| |z|), which makes each sample's scale irrelevant, or
-    `euclidean`. The common scale of X is irrelevant to both. Memory is that of the features and a block of distances.
+    k: number of neighbours. distance: `cosine`, 1 - x'z / (|x| |z|), which does not depend on the scale of each sample,
+    or `euclidean`. Neither depends on the scale of X. Memory is that of the features and a block of distances.
 
     Sorkhei, Matsoukas, Fredin Haslum, Konuk, Smith: k-NN as a Simple and Effective Estimator of Transferability, TMLR
-    2025; they hold out a part of the training set, where leaving one out needs no split.
+    2025; they hold out a part of the training set, while leave-one-out needs no split.
     """
 
     name: ClassVar[str] = "knn"
@@ -45,7 +45,7 @@ class KNN(SampleEstimator):
         X = bounded(X)
         if self.distance == "cosine":
             X = _unit_rows(X)  # half their squared distance is the cosine distance
-        X = centred(X)  # no distance changes, and none is lost to rounding beside a large mean
+        X = centred(X)  # preserves distances, and avoids the rounding errors of a large mean
         squares = np.einsum("nd,nd->n", X, X)
         right = 0.0
         for rows in row_blocks(len(X), len(X)):
@@ -56,7 +56,7 @@ class KNN(SampleEstimator):
 
 
 def _unit_rows(X: np.ndarray) -> np.ndarray:
-    """Return rows of length one; a row of zeros, which has no direction, stays as it is."""
+    """Return rows scaled to length one; rows of zeros are unchanged."""
     largest = np.abs(X).max(axis=1, keepdims=True)
     X = X / np.where(largest > 0, largest, 1)
     length = np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
@@ -66,7 +66,7 @@ def _unit_rows(X: np.ndarray) -> np.ndarray:
 def _votes(
     distances: np.ndarray, squares: np.ndarray, rows: slice, y: np.ndarray, n_classes: int, k: int
 ) -> np.ndarray:
-    """Return how often each class is among the k nearest of the samples of `rows`, and those as near, (B, C)."""
+    """Return the number of neighbours of each class, (B, C), of the samples of `rows`: the k nearest, and ties."""
     samples = np.arange(len(distances))
     distances[samples, rows.start + samples] = np.inf
     # Distances that differ by less than their rounding errors are equal.

@@ -1,4 +1,4 @@
-"""LEEP: how well the source classes that a network sees predict the labels, without training anything."""
+"""LEEP: how well the source classes predicted by a network predict the labels, without training."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from emms.estimators.base import LogitsEstimator
 from emms.estimators.samples import class_sums, row_blocks
 
 _ROUNDING = 1e-13
-"""A mean log-likelihood nearer to 0 than this is 0: networks that predict all labels must tie, not be ordered by it."""
+"""A mean log-likelihood closer to 0 than this is 0, so that networks that predict all labels tie."""
 
 
 def leep(probabilities: np.ndarray, y: np.ndarray, n_classes: int) -> float:
-    """Return the mean log-likelihood of class indices y (N,) that probabilities (N, S) of S source classes allow.
+    """Return the mean log-likelihood of class indices y (N,) given probabilities (N, S) of S source classes.
 
     With P(c, z) the mean over the samples of [y_n = c] p(z | x_n), it is mean_n log sum_z P(y_n | z) p(z | x_n).
-    Rows of probabilities sum to 1. A source class of probability zero throughout is left out.
+    Rows of probabilities sum to 1. Source classes with probability zero for all samples are left out.
     """
     joint = class_sums(probabilities, y, n_classes)
     source = joint.sum(axis=0)
@@ -42,10 +42,10 @@ class LEEP(LogitsEstimator):
     """
 
     name: ClassVar[str] = "leep"
-    summary: ClassVar[str] = "likelihood of the labels given the source classes that the network sees"
+    summary: ClassVar[str] = "likelihood of the labels given the source classes that the network predicts"
     paper: ClassVar[str] = "Nguyen et al., ICML 2020, arXiv 2002.12462"
     cost: ClassVar[str] = "4 N S"
 
     def _score(self, logits: np.ndarray, y: np.ndarray, n_classes: int) -> float:
-        with np.errstate(over="ignore"):  # a logit 1e308 below the largest is a probability of zero
+        with np.errstate(over="ignore"):  # a logit 1e308 below the largest has probability zero
             return leep(softmax(logits, axis=1), y, n_classes)

@@ -1,4 +1,4 @@
-"""A linear probe: the slow yardstick that other estimators are measured against."""
+"""Linear probe: the slow baseline with which other estimators are compared."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from emms.estimators.base import SampleEstimator
 from emms.estimators.samples import bounded, canonical_order, centred
 from emms.estimators.settings import Count, Folds, Positive, Seed
 from emms.estimators.threads import one_pool
-from emms.moments.folds import deal
+from emms.moments.folds import assign_folds
 
 
 class LinearProbe(SampleEstimator):
     """Cross-validated accuracy of a logistic regression on standardised features, from 0 to 1.
 
-    Samples are dealt into folds that have nearly the same share of each class. For each fold a multinomial logistic
-    regression with an L2 penalty is fitted to the features X (N, D1) of the other folds, standardised by their means
-    and deviations; the score is the share of all samples whose label in y (N,) is predicted when their fold is left
-    out. A class that the other folds lack cannot be predicted, so a class of one sample always counts as wrong.
+    For each of several stratified folds, a multinomial logistic regression with an L2 penalty is fitted to the features
+    X (N, D1) of the other folds, standardised by their means and deviations; the score is the share of all samples
+    whose label in y (N,) is predicted when their fold is held out. A class that the other folds do not have cannot be
+    predicted, so a class of one sample always counts as wrong.
 
-    folds: how many. C: inverse strength of the penalty, as in scikit-learn. seed: of the deal. With one seed, neither
-    the order of the samples, nor the names of the classes, nor the scale of X change the score.
-    max_iter: L-BFGS stops after so many iterations whether it has converged or not, without a warning: what is left
-    to gain is far below the noise of the score. Raise it to make sure.
+    folds: number of folds. C: inverse strength of the penalty, as in scikit-learn. seed: of the folds. For one seed,
+    the score does not depend on the order of the samples, the names of the classes, or the scale of X.
+    max_iter: L-BFGS stops after this many iterations, without a warning if it has not converged, since further
+    improvement is far below the noise of the score.
 
-    The usual protocol; Kornblith, Shlens, Le: Do Better ImageNet Models Transfer Better? CVPR 2019.
+    This is the usual protocol; Kornblith, Shlens, Le: Do Better ImageNet Models Transfer Better? CVPR 2019.
     """
 
     name: ClassVar[str] = "linear-probe"
@@ -48,20 +48,20 @@ class LinearProbe(SampleEstimator):
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         if len(X) < self.folds:
             raise EstimatorError(
-                f"{len(X)} samples cannot be dealt into {self.folds} folds; use more samples, or fewer 'folds' of "
+                f"{len(X)} samples cannot be split into {self.folds} folds; use more samples, or fewer 'folds' of "
                 f"estimator '{self.name}'"
             )
         X = centred(bounded(X))
         order = canonical_order(X)
         X, y = X[order], _by_appearance(y[order])
-        fold = deal(y, self.folds, self.seed)
+        fold = assign_folds(y, self.folds, self.seed)
         with one_pool(X.size * n_classes):
             right = sum(self._right(X[fold != f], y[fold != f], X[fold == f], y[fold == f]) for f in range(self.folds))
         return right / len(X)
 
     def _right(self, X: np.ndarray, y: np.ndarray, X_held_out: np.ndarray, y_held_out: np.ndarray) -> int:
-        """Return how many of the samples held out are classified right by what is learnt from X and y."""
-        if (y == y[0]).all():  # one class alone is nothing to learn
+        """Return the number of held-out samples that a classifier trained on X and y classifies correctly."""
+        if (y == y[0]).all():  # LogisticRegression needs two classes
             return int((y_held_out == y[0]).sum())
         scaler = StandardScaler()
         classifier = LogisticRegression(C=self.C, max_iter=self.max_iter)
@@ -72,6 +72,6 @@ class LinearProbe(SampleEstimator):
 
 
 def _by_appearance(y: np.ndarray) -> np.ndarray:
-    """Return class indices numbered as they appear, so that the names of classes make no difference."""
+    """Return class indices renumbered in order of appearance, so that the names of classes do not matter."""
     _, first, indices = np.unique(y, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[indices]

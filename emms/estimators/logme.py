@@ -13,12 +13,13 @@ from emms.moments import Moments
 Formula = Literal["evidence", "released"]
 
 _ROUNDING = 1e-12
-"""Less than this part of a label column's square is no residual, but rounding."""
+"""A residual of less than this fraction of a label column's square is rounding."""
 _MAX_ITER = 11
 _TOLERANCE = 1e-3
 _EPSILON = 1e-5
-"""The iterations allowed, the relative change of alpha / beta that ends them, and what is added to the norms that
-alpha and beta are divided by: the authors' own, and part of the measure, since they stop short of the fixed point."""
+"""Maximum number of iterations, relative change of alpha / beta at which they stop, and number added to the norms in
+the denominators of alpha and beta. These are the authors' values; the score depends on them, since the iteration stops
+before the fixed point."""
 
 
 def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray, formula: Formula = "evidence") -> np.ndarray:
@@ -27,20 +28,20 @@ def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray, formu
     projected: (D1, m), V'X'y with V the moments' eigenvectors. squares: (m,), y'y. The model is y = X w + noise,
     w ~ N(0, 1 / alpha), noise ~ N(0, 1 / beta); alpha and beta maximise the evidence, found by MacKay's fixed-point
     iteration (You et al., 2022), all columns at once. Nothing is centred.
-    formula: where D1 > N, `released` counts log alpha D1 times but the determinant that balances it over only N
-    singular values, as the authors' release does, so that wide noise scores high. Otherwise the two agree.
-    Raises EstimatorError when all features are zero.
+    formula: if D1 > N, `released` counts log alpha D1 times but the determinant that cancels it over only N
+    singular values, as in the authors' release, so that wide noise has a high score. Otherwise both agree.
+    Raises EstimatorError if all features are zero.
     """
     N, D = moments.count, moments.n_features
-    # Each direction without a singular value has log alpha in the prior and in the determinant alike.
+    # In directions without a singular value, log alpha of the prior and of the determinant cancel.
     priors = D if formula == "released" else min(N, D)
     values = moments.eigen[0]
     if values[-1] <= 0:
-        raise EstimatorError("all features are zero, so there is no evidence to speak of; leave the network out")
+        raise EstimatorError("all features are zero, so the evidence is undefined; leave the network out")
     largest = slice(max(D - N, 0), None)
     signal = values[largest] > values[-1] * D * np.finfo(float).eps
     sigma = np.where(signal, values[largest], 0)
-    # Squares of y's coordinates along the left singular vectors, (m, min(N, D1)): a row a column of labels.
+    # Squares of y's coordinates along the left singular vectors, (m, min(N, D1)): one row per column of labels.
     z2 = np.ascontiguousarray(projected[largest].T)
     z2 *= z2
     z2 *= np.where(signal, 1 / np.where(signal, sigma, 1), 0)
@@ -73,7 +74,7 @@ def evidence(moments: Moments, projected: np.ndarray, squares: np.ndarray, formu
 class LogME(ClassMomentEstimator):
     """Mean over the classes of the maximum log evidence, per sample, of a Bayesian linear model of "is this class".
 
-    formula: `evidence` (right for all shapes) or `released` (the authors' code, which differs where D1 > N).
+    formula: `evidence` (correct for all shapes) or `released` (the authors' code, which differs if D1 > N).
 
     You, Liu, Wang, Long: LogME: Practical Assessment of Pre-trained Models for Transfer Learning, ICML 2021; You, Liu,
     Zhang, Wang, Jordan, Long: Ranking and Tuning Pre-trained Models, JMLR 2022 (the fixed-point iteration).
@@ -92,9 +93,9 @@ class LogME(ClassMomentEstimator):
         self.formula = formula
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
-        """Score from class moments; label embeddings make no difference.
+        """Score from class moments; label embeddings are ignored.
 
-        Raises EstimatorError when the moments hold no class labels, or fewer than two classes.
+        Raises EstimatorError if the moments have no class labels, or fewer than two classes.
         """
         counts, sums = checked_classes(self, moments)
         self.scores_ = evidence(moments, moments.eigen[1].T @ sums.T, counts, self.formula)
@@ -105,8 +106,8 @@ class LogME(ClassMomentEstimator):
 class LogMEFLabel(LabelEmbeddingEstimator):
     """Mean over label encoders, and the columns of their embeddings, of the maximum log evidence per sample.
 
-    Real-valued targets y (N, T) are label embeddings of one encoder, so this is LogME for regression as well. Called
-    "LogME + F-Label" by Meng et al., NeurIPS 2023; the measure and the setting `formula` are those of `LogME`.
+    Real-valued targets y (N, T) can be passed as the label embeddings of one encoder, which is LogME for regression.
+    Called "LogME + F-Label" by Meng et al., NeurIPS 2023; the evidence and the setting `formula` are those of `LogME`.
     """
 
     name: ClassVar[str] = "logme-f-label"
@@ -116,15 +117,15 @@ class LogMEFLabel(LabelEmbeddingEstimator):
     version = 2
 
     scores_: np.ndarray
-    """The score of each label encoder alone, (K,)."""
+    """The score of each label encoder, (K,)."""
 
     def __init__(self, formula: Formula = "evidence") -> None:
         self.formula = formula
 
     def fit_moments(self, moments: Moments, label_embeddings: np.ndarray | None = None) -> Self:
-        """Score from moments; label_embeddings (C, D2, K), one a class, or None if the moments hold them.
+        """Score from moments; label_embeddings (C, D2, K), one per class, or None if the moments contain them.
 
-        Raises EstimatorError when there are fewer than two samples or the shapes differ.
+        Raises EstimatorError if there are fewer than two samples or the shapes differ.
         """
         if moments.count < 2:
             raise EstimatorError(f"LogME needs two samples or more, not {moments.count}")

@@ -1,4 +1,4 @@
-"""NCE: how much the network's own best guess says about the label."""
+"""NCE: conditional entropy of the labels given the predicted source classes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from emms.estimators.base import LogitsEstimator
 class NCE(LogitsEstimator):
     """Negative conditional entropy of the labels given the predicted source classes, -H(Y | Z), at most 0.
 
-    z_n is the source class of the largest of the logits (N, S), the first where several are equal; with P the
-    empirical distribution of labels y (N,) and z, the score is sum_yz P(y, z) log P(y | z). Source classes that are
-    never predicted play no part.
+    z_n is the source class with the largest of the logits (N, S), the first of several equal ones; with P the
+    empirical distribution of labels y (N,) and z, the score is sum_yz P(y, z) log P(y | z).
 
     Tran, Nguyen, Hassner: Transferability and Hardness of Supervised Classification Tasks, ICCV 2019.
     """
 
     name: ClassVar[str] = "nce"
-    summary: ClassVar[str] = "what is known of the label once the predicted source class is"
+    summary: ClassVar[str] = "negative conditional entropy of the labels given the predicted source classes"
     paper: ClassVar[str] = "Tran et al., ICCV 2019, arXiv 1908.08142"
     cost: ClassVar[str] = "N S"
 

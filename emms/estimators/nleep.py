@@ -1,4 +1,4 @@
-"""NLEEP: LEEP with the components of a Gaussian mixture in place of source classes."""
+"""NLEEP: LEEP with the components of a Gaussian mixture instead of source classes."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from emms.estimators.settings import Count, Seed, Share
 
 Covariance = Literal["diag", "full"]
 _JUST_BELOW = 1 - 1e-9
-"""Components that hold the share of the variance exactly are enough, whichever way the sum is rounded."""
+"""Factor for the share of the variance, so that rounding does not add a component if the share is met exactly."""
 _JITTER = 1e-9
-"""Noise in units of the largest standard deviation, the same for all networks: it decides between components that are
-equally near to a sample, as happens with features that are whole numbers, where rounding would."""
+"""Noise, in units of the largest standard deviation and the same for all networks, which decides between components
+equally near to a sample (as for integer features), so that rounding does not."""
 
 
 class NLEEP(SampleEstimator):
     """LEEP of the posteriors p(v | x) of a Gaussian mixture: mean_n log sum_v P(y_n | v) p(v | x_n), at most 0.
 
     The mixture has `components_per_class` * C components and is fitted, without labels, to the principal components
-    that hold the share `energy` of the variance of features X (N, D1). P(y | v) is the empirical conditional
+    with the share `energy` of the variance of features X (N, D1). P(y | v) is the empirical conditional
     probability of labels y (N,), as in LEEP.
 
-    covariance: `diag` or `full`, of each component. `full` is the released implementations' way; it has more
-    parameters than there are numbers in X as soon as a component has fewer samples than principal components, and
-    takes time and memory quadratic in these. `diag` is along the principal axes.
-    seed: of the mixture's start (modulo 2^32). With one seed, neither the order of the samples nor the names of
-    the classes change the score; another seed does, somewhat. Nor does the scale of X: the principal components are
-    divided by the largest standard deviation among them. Expectation maximisation ends after 100 rounds at the latest.
+    covariance: `diag` (along the principal axes) or `full`, of each component. The released implementations use `full`,
+    which has more parameters than X has numbers if a component has fewer samples than principal components, and whose
+    time and memory are quadratic in the number of the latter.
+    seed: of the initialisation (modulo 2^32), on which the score depends slightly. For one seed, the score does not
+    depend on the order of the samples, the names of the classes, or the scale of X: the principal components are
+    divided by the largest of their standard deviations. Expectation maximisation has at most 100 iterations.
 
     Li, Jia, Sang, Zhu, Green, Wang, Gong: Ranking Neural Checkpoints, CVPR 2021.
     """
@@ -64,12 +64,12 @@ class NLEEP(SampleEstimator):
         X = centred(bounded(X))
         order = canonical_order(X)
         X, y = X[order], y[order]
-        if not X.any():  # nothing tells the samples apart, so every component is the same
+        if not X.any():  # all samples are equal, so all components are
             return leep(np.ones((len(y), 1)), y, n_classes)
         return leep(self._posteriors(self._principal(X), components), y, n_classes)
 
     def _principal(self, X: np.ndarray) -> np.ndarray:
-        # The features are centred, so their covariance loses no digits; it is the cheaper way where N > D1.
+        # The features are centred, so their covariance loses no precision; it is cheaper if N > D1.
         solver = "covariance_eigh" if len(X) > X.shape[1] else "full"
         share = _JUST_BELOW * self.energy if self.energy < 1 else None
         pca = PCA(share, svd_solver=solver)
@@ -80,6 +80,6 @@ class NLEEP(SampleEstimator):
     def _posteriors(self, scores: np.ndarray, components: int) -> np.ndarray:
         mixture = GaussianMixture(components, covariance_type=self.covariance, random_state=self.seed % 2**32)
         with warnings.catch_warnings():
-            # Neither too few rounds nor fewer distinct samples than components spoils the score.
+            # The score is valid with too few iterations, and with fewer distinct samples than components.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return mixture.fit(scores).predict_proba(scores)

@@ -1,4 +1,4 @@
-"""INT of "Occam's model": how far apart the samples of different classes are."""
+"""INT of "Occam's model": mean distance between samples of different classes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class OccamINT(SampleEstimator):
     """Pairwise normalised interclass distance (INT): larger is better.
 
     For features X (N, D1) and labels y (N,), the mean over all pairs of classes a < b of the mean Euclidean distance
-    of a sample of a to one of b,
+    between a sample of a and one of b,
         2 / (C (C - 1)) sum_{a < b} 1 / (N_a N_b) sum_{n in a, m in b} |x_n - x_m|.
 
-    scale: `raw`, the authors' way, takes features as they are, so that a network whose features are twice as large
-    scores twice as high; `spread` divides by the root mean square distance of the samples from their mean.
+    scale: `raw`, as in the paper, does not scale features, so that a network whose features are twice as large
+    has twice the score; `spread` divides by the root mean square distance of the samples from their mean.
 
     Singh, Hess, Vanschoren: Occam's model: Selecting simpler representations for better transferability estimation,
     2025; the index is Bezdek's and Pal's (IEEE Transactions on Systems, Man, and Cybernetics B, 1998).
@@ -40,7 +40,7 @@ class OccamINT(SampleEstimator):
         squares = np.einsum("nd,nd->n", X, X)
         sums = np.zeros((n_classes, n_classes))
         for rows in row_blocks(len(X), len(X)):
-            # Each pair once: those to the right of the diagonal.
+            # Each pair once: those above the diagonal.
             later = slice(rows.start, len(X))
             distances = np.triu(np.sqrt(squared_distances(X, squares, rows, later)), 1)
             by_class = class_sums(distances, y[rows], n_classes)

@@ -13,12 +13,12 @@ from emms.estimators.samples import class_sums, row_blocks
 from emms.estimators.settings import Positive
 
 _ROUNDS = 10
-"""Rounds of the variational iteration: the authors' own, and part of the measure."""
+"""Number of variational iterations: the authors' value, on which the score depends."""
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
-        # However unlikely, finite: where the probability is 0, 0 times its logarithm must be 0.
+        # Finite, so that 0 times the logarithm of a probability of 0 is 0.
         result = np.maximum(logits - logits.max(axis=1, keepdims=True), -1e300)
     result -= np.log(np.exp(result).sum(axis=1, keepdims=True))
     return result
@@ -27,10 +27,11 @@ def _log_probabilities(logits: np.ndarray) -> np.ndarray:
 def _variational(
     log_s: np.ndarray, y: np.ndarray, prior: np.ndarray, log_weights: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, float]:
-    """Return the posterior's parameters a (C, S) and the divergence sum_n KL(q_n || s_n), after the last round.
+    """Return the posterior's parameters a (C, S) and the divergence sum_n KL(q_n || s_n), after the last iteration.
 
-    q_n(z), which source class z accounts for label y_n, starts as the network's own s_n(z), here as log_s (N, S). A
-    round sets a = prior + sum_n [y_n = y] q_n(z), and then q_n(z) in proportion to s_n(z) exp(log_weights(a)[y_n, z]).
+    q_n(z), the probability that source class z accounts for label y_n, starts as the network's s_n(z), passed as log_s
+    (N, S). An iteration sets a = prior + sum_n [y_n = y] q_n(z), and then q_n(z) in proportion to
+    s_n(z) exp(log_weights(a)[y_n, z]).
     """
     n_classes = len(prior)
     assigned = np.zeros((n_classes, log_s.shape[1]))
@@ -48,7 +49,7 @@ def _variational(
             q /= total
             assigned += class_sums(q, y[rows], n_classes)
             log_total += float((largest + np.log(total)).sum())
-        # log q - log s = weights - log_total, so the divergence needs no pass of its own.
+        # log q - log s = weights - log_total, so the divergence needs no second pass.
         divergence = float((assigned * weights).sum()) - log_total
     return a, divergence
 
@@ -68,10 +69,10 @@ class PACTranDirichlet(_PACTran):
 
     s_n(z), the softmax of the logits (N, S), is the network's probability of each of its S source classes; labels
     y (N,) come from p(y_n | x_n) = sum_z P(y_n | z) s_n(z), the model behind LEEP, with a Dirichlet prior on each
-    P(. | z) of parameters a0 = alpha times the share of each class. With q and a from ten variational rounds, where
+    P(. | z) of parameters a0 = alpha times the share of each class. With q and a from ten variational iterations, where
     log q_nz is log s_nz + digamma(a_yz) - digamma(sum_y a_yz) up to a constant, the score is
         (sum_z log B(a_z) - S log B(a0) - sum_n KL(q_n || s_n)) / (N C),     B the multivariate beta function.
-    The authors' value is minus this, and smaller is better there.
+    The authors' value is minus this score, so that smaller is better.
 
     alpha: strength of the prior.
 
@@ -97,10 +98,10 @@ class PACTranGamma(_PACTran):
 
     s_n(z), the softmax of the logits (N, S), is the network's probability of each of its S source classes; labels
     y (N,) come from p(y_n | x_n) in proportion to sum_z v_yz s_n(z), with a Gamma(a0, 1) prior on each weight v_yz,
-    a0 = alpha times the share of class y. With q and a from ten variational rounds, where log q_nz is
+    a0 = alpha times the share of class y. With q and a from ten variational iterations, where log q_nz is
     log s_nz + digamma(a_yz) up to a constant, and l_n = sum_yz a_yz s_n(z), the score is
         (sum_yz (log Gamma(a_yz) - log Gamma(a0_y)) - sum_n (KL(q_n || s_n) + log l_n - 1)) / (N C) - 1.
-    The authors' value is minus this, and smaller is better there.
+    The authors' value is minus this score, so that smaller is better.
 
     alpha: strength of the prior.
 

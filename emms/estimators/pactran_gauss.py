@@ -16,13 +16,13 @@ from emms.estimators.threads import one_pool
 
 _MAX_ITER = 1000
 _TOLERANCE = 1e-7
-"""Iterations of L-BFGS allowed, and the relative decrease of the loss that ends them: near enough for Newton steps."""
+"""Maximum number of iterations of L-BFGS, and relative decrease of the loss at which it stops, before Newton steps."""
 _NEWTON_STEPS = 200
 _HALVINGS = 20
 _FLAT = 1e-9
-"""Newton steps allowed, how often one is halved until the gradient decreases, and the largest component of a gradient
-that counts as zero, in units of the loss. Losses alone, known to 1e-16, would leave the probabilities uncertain by 1e-8
-and more."""
+"""Maximum number of Newton steps, of halvings of a step until the gradient decreases, and the largest component of a
+gradient that counts as zero, in units of the loss. A criterion on losses, which are exact to 1e-16, would leave errors
+of 1e-8 and more in the probabilities."""
 
 
 class PACTranGauss(SampleEstimator):
@@ -31,15 +31,15 @@ class PACTranGauss(SampleEstimator):
     For features X (N, D1), centred, and labels y (N,), L* is the least regularised cross entropy of a linear softmax
     classifier,
         L* = min_{w, b} mean_n -log p(y_n | x_n; w, b) + |w|^2 / (2 r N),
-    kept as `optimum_`. With h_n = sum_c p(c | x_n) (1 - p(c | x_n)) there, and the curvature
-    T = sum_n (1 + |x_n|^2) h_n + C D1 / (r N), where like the authors' code the penalty is not scaled by N as the sum
-    over samples is, the score is
+    stored as `optimum_`. With h_n = sum_c p(c | x_n) (1 - p(c | x_n)) at the minimum, and the curvature
+    T = sum_n (1 + |x_n|^2) h_n + C D1 / (r N), where the penalty, as in the authors' code, is not multiplied by N as
+    the sum over samples is, the score is
         -(L* + s C / (2 r N) log(T r N / (C D1))).
-    The authors' value is minus this, and smaller is better there. They stop L-BFGS after 100 iterations from a random
-    start; here the one minimum of the convex loss is found, so nothing is random.
+    The authors' value is minus this score, so that smaller is better. They stop L-BFGS after 100 iterations from a
+    random start; here the unique minimum of the convex loss is found, so the score is not random.
 
-    strength: r, the authors' lambda times the prior's variance, over N: 0.1, 1 or 10 in the paper.
-    variance: s, D1 times the prior's variance: the authors take 100 or 10 with r = 1.
+    strength: r, the authors' lambda times the prior's variance, divided by N: 0.1, 1 or 10 in the paper.
+    variance: s, D1 times the prior's variance: 100 or 10 with r = 1 in the paper.
     Not scale-free: a prior of fixed variance favours features of a large scale.
 
     Ding, Chen, Levinboim, Changpinyo, Soricut: PACTran: PAC-Bayesian Metrics for Estimating the Transferability of
@@ -54,7 +54,7 @@ class PACTranGauss(SampleEstimator):
     version = 2
 
     optimum_: float
-    """L*, the least regularised cross entropy: smaller is better."""
+    """L*, the minimum of the regularised cross entropy: smaller is better."""
 
     def __init__(self, strength: Positive = 1.0, variance: Positive = 100.0) -> None:
         self.strength, self.variance = strength, variance
@@ -72,7 +72,7 @@ class PACTranGauss(SampleEstimator):
 
 
 def _rotated(X: np.ndarray) -> np.ndarray:
-    """Return the features along their principal axes, (N, min(N, D1)): the loss has the same least value there."""
+    """Return the features rotated to their principal axes, (N, min(N, D1)), for which the minimum loss is the same."""
     if len(X) < X.shape[1]:
         U, sigma, _ = svd(X, full_matrices=False, check_finite=False)
         return U * sigma
@@ -80,7 +80,7 @@ def _rotated(X: np.ndarray) -> np.ndarray:
 
 
 def _least_loss(X: np.ndarray, y: np.ndarray, n_classes: int, ridge: float) -> tuple[float, np.ndarray]:
-    """Return the least of mean cross entropy + ridge / 2 |w|^2, and the probabilities (N, C) there."""
+    """Return the minimum of mean cross entropy + ridge / 2 |w|^2, and the probabilities (N, C) at the minimum."""
     loss = _Loss(X, y, n_classes, ridge)
     options = {"maxiter": _MAX_ITER, "maxfun": 2 * _MAX_ITER, "ftol": _TOLERANCE, "gtol": 0.0}
     with one_pool(X.size * n_classes):
@@ -111,10 +111,10 @@ def _with_flat_gradient(loss: _Loss, theta: np.ndarray) -> np.ndarray:
 
 
 class _Loss:
-    """Mean cross entropy of softmax(X w + b) + ridge / 2 |w|^2, by theta: w (D, C) and b (C,), one after the other.
+    """Mean cross entropy of softmax(X w + b) + ridge / 2 |w|^2, as a function of theta: w (D, C) and b (C,).
 
-    Along principal axes, divided by the square root of the curvature at w = 0, all directions are about as steep: a
-    few dozen iterations are enough where plain features need hundreds. So w is in units of these roots.
+    Along principal axes divided by the square root of the curvature at w = 0, all directions have about the same
+    curvature, so that a few dozen iterations suffice instead of hundreds. w is in units of these square roots.
     """
 
     def __init__(self, X: np.ndarray, y: np.ndarray, n_classes: int, ridge: float) -> None:
@@ -132,7 +132,7 @@ class _Loss:
         return entropy + 0.5 * float((self.penalty * w * w).sum()), self._derivative(p, w)
 
     def curvature(self, theta: np.ndarray) -> tuple[LinearOperator, LinearOperator]:
-        """Return the matrix of second derivatives, and one over its diagonal."""
+        """Return the matrix of second derivatives, and its inverse diagonal as a preconditioner."""
         p, _ = self.probabilities(theta)
 
         def product(direction: np.ndarray) -> np.ndarray:
@@ -166,6 +166,6 @@ class _Loss:
         return theta[: -self.n_classes].reshape(-1, self.n_classes), theta[-self.n_classes :]
 
     def _derivative(self, by_logits: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """Return derivatives by theta, from those of N times the cross entropy by the logits (N, C)."""
+        """Return the derivatives by theta, given those of N times the cross entropy by the logits (N, C)."""
         by_logits /= len(by_logits)
         return np.concatenate([(self.X.T @ by_logits + self.penalty * w).ravel(), by_logits.sum(axis=0)])

@@ -1,4 +1,4 @@
-"""PARC: whether samples that are near in the features are near in the labels."""
+"""PARC: rank correlation of distances between samples in features and in labels."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from emms.moments.projection import DEPENDENT
 
 Reduction = Literal["randomised", "exact"]
 
-_STEPS = 2**30  # correlations are compared as 32-bit integers: sorting is fast, and what differs by rounding is equal
+_STEPS = 2**30  # correlations are rounded to 32-bit integers, so that sorting is fast and rounding errors vanish
 
 
 class PARC(SampleEstimator):
-    """100 times Spearman's correlation, over all pairs of samples, of distance in the features and in the labels.
+    """100 times Spearman's correlation, over all pairs of samples, of distances in the features and in the labels.
 
     X (N, D1) are features, y (N,) class labels. The features are reduced to principal components, each standardised.
-    The distance of two samples is 1 - r, with r Pearson's correlation of their components (taken over components, so
-    their signs matter: scikit-learn makes the largest loading of each positive). The distance of two labels is the same
-    of their one-hot vectors: one number for all pairs of one class and another for all others. Correlations closer than
-    1e-9 count as equal. A sample without variation over its components correlates with none. Scaling all features by
-    one number changes nothing. `score_` is in [-100, 100], 0 if all pairs are equally far apart.
+    The distance of two samples is 1 - r, with r Pearson's correlation of their components (over components, so that
+    their signs matter: scikit-learn makes the largest loading of each positive). The distance of two labels is that of
+    their one-hot vectors: one number for all pairs in the same class and another for all others. Correlations closer
+    than 1e-9 count as equal. A sample with constant components has correlation 0 with all others. The score does not
+    depend on the scale of the features. `score_` is in [-100, 100], 0 if all pairs have the same distance.
 
-    The release of EMMS computes the labels' distances in float64, where those of different classes can differ in the
-    last digit, and ranks by that digit, which depends on the processor. Its numbers are reproduced where all classes
-    have one distance there, as with balanced classes.
+    The release of EMMS computes the distances of labels in float64, where those of different classes can differ in the
+    last digit, and ranks by that digit, which depends on the processor. Its numbers are reproduced if all classes have
+    the same distance there, as with balanced classes.
 
-    n_components: 32 in the release of EMMS; fewer where the features have no more dimensions.
-    pca: `randomised` (with one power iteration, as released) or `exact`. Where N < D1 the random projection is one of
-    the samples, so that their order makes a slight difference; `exact` makes none.
-    max_samples: all pairs of so many samples are looked at (10,000 make 50 million, 4 bytes each); of larger datasets,
-    random samples in the classes' proportion.
-    seed: of the randomised PCA (modulo 2^32) and of the choice of samples.
+    n_components: 32 in the release of EMMS; fewer if the features have fewer dimensions.
+    pca: `randomised` (with one power iteration, as released) or `exact`. If N < D1 the random projection is one of the
+    samples, so that the score depends slightly on their order; with `exact` it does not.
+    max_samples: maximum number of samples, all pairs of which are compared (10,000 have 50 million pairs, of 4 bytes
+    each); larger datasets are subsampled at random, stratified by class.
+    seed: of the randomised PCA (modulo 2^32) and of the subsample.
 
     Bolya, Mittapalli, Hoffman: Scalable Diverse Model Selection for Accessible Transfer Learning, NeurIPS 2021.
     """
@@ -61,8 +61,8 @@ class PARC(SampleEstimator):
 
     def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
         if len(X) > self.max_samples:
-            kept = self._choose(y)
-            X, y = X[kept], y[kept]
+            chosen = self._choose(y)
+            X, y = X[chosen], y[chosen]
         directions = self._components(bounded(varying(X)))
         directions -= directions.mean(axis=1, keepdims=True)
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
@@ -70,14 +70,14 @@ class PARC(SampleEstimator):
         return -100 * _rank_correlation(*_pairs(directions, y))
 
     def _choose(self, y: np.ndarray) -> np.ndarray:
-        """Return indices, ascending, of `max_samples` samples, evenly from each class."""
+        """Return the sorted indices of a random subsample of `max_samples` samples, stratified by class."""
         order = np.random.default_rng(self.seed).permutation(len(y))
         order = order[np.argsort(y[order], kind="stable")]
         return np.sort(order[np.arange(self.max_samples) * len(y) // self.max_samples])
 
     def _components(self, X: np.ndarray) -> np.ndarray:
         """Return the principal components along which X varies, standardised."""
-        from sklearn.decomposition import PCA  # here, since it takes a second that other estimators need not spend
+        from sklearn.decomposition import PCA  # takes a second to import
 
         n_components = min(self.n_components, *X.shape)
         if self.pca == "exact":
@@ -87,7 +87,7 @@ class PARC(SampleEstimator):
                 n_components,
                 svd_solver="randomized",
                 iterated_power=1,
-                power_iteration_normalizer="QR",  # without, components of small variance would lose their digits
+                power_iteration_normalizer="QR",  # without, components of small variance would lose precision
                 random_state=self.seed % 2**32,
             )
         components = pca.fit_transform(X) * axis_signs(pca.components_)
@@ -95,22 +95,22 @@ class PARC(SampleEstimator):
         kept = std**2 > DEPENDENT * std[0] ** 2
         if kept.sum() < 2:
             raise EstimatorError(
-                "the features vary in one direction only, and PARC correlates over two or more; leave the network out"
+                "the features vary in one direction only, and PARC needs two or more; leave the network out"
             )
         return components[:, kept] / std[kept]
 
 
 def _pairs(directions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of all pairs of samples, the correlation in units of 1 / _STEPS and whether their classes differ, 0 or 1.
+    """Return the correlation of each pair of samples in units of 1 / _STEPS, and whether their classes differ, 0 or 1.
 
-    directions: (N, d), of unit length. Raises EstimatorError when all pairs are of one class, or none.
+    directions: (N, d), of unit length. Raises EstimatorError if all pairs, or none, are in the same class.
     """
     N = len(y)
     counts = np.bincount(y)
     n_pairs, n_same = N * (N - 1) // 2, int((counts * (counts - 1) // 2).sum())
     if n_same in (0, n_pairs):
         raise EstimatorError(
-            f"PARC compares pairs of samples of one class with pairs of two classes, and there are only the "
+            f"PARC compares pairs of samples in the same class with pairs in different classes, and there are only the "
             f"{'former' if n_same else 'latter'}; use more samples of each class"
         )
     steps, different = np.empty(n_pairs, np.int32), np.empty(n_pairs, np.uint8)
@@ -119,22 +119,22 @@ def _pairs(directions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarra
         block = directions[rows] @ directions[rows.start :].T
         block *= _STEPS
         later = np.triu(np.ones(block.shape, bool), 1)
-        found = slice(filled, filled + int(later.sum()))
-        steps[found] = np.rint(block, out=block)[later]
-        different[found] = (y[rows, None] != y[rows.start :])[later]
-        filled = found.stop
+        pairs = slice(filled, filled + int(later.sum()))
+        steps[pairs] = np.rint(block, out=block)[later]
+        different[pairs] = (y[rows, None] != y[rows.start :])[later]
+        filled = pairs.stop
     return steps, different
 
 
 def _rank_correlation(values: np.ndarray, level: np.ndarray) -> float:
-    """Return Spearman's correlation of values (n,) and level (n,), integers of which there are few different ones.
+    """Return Spearman's correlation of values (n,) and level (n,), where level has few different values.
 
-    So the mean rank of the values at each level, and the spread of all ranks, are all there is to know.
+    It is computed from the mean rank of the values at each level and the variance of all ranks.
     """
     n, sizes = len(values), np.bincount(level)
     by_value = np.sort(values)
     tied = np.flatnonzero(by_value[1:] == by_value[:-1])
-    # Where runs of consecutive positions in `tied` begin; a run of values is longer by one.
+    # Starts of runs of consecutive positions in `tied`; a run of equal values is longer by one.
     ends = np.flatnonzero(np.diff(tied, prepend=-2, append=n + 1) != 1)
     spread = _spread(n, np.diff(ends) + 1)
     if spread <= 0:
@@ -144,15 +144,15 @@ def _rank_correlation(values: np.ndarray, level: np.ndarray) -> float:
     largest = sizes.argmax()
     for i in np.flatnonzero(sizes):
         if i != largest:
-            those = np.sort(values[level == i])
-            below = [np.searchsorted(by_value, those, side).mean() for side in ("left", "right")]
+            at_level = np.sort(values[level == i])
+            below = [np.searchsorted(by_value, at_level, side).mean() for side in ("left", "right")]
             ranks[i] = (sum(below) + 1) / 2 - centre
-    ranks[largest] = -(sizes @ ranks) / sizes[largest]  # all ranks sum to what they must
+    ranks[largest] = -(sizes @ ranks) / sizes[largest]  # since the centred ranks sum to zero
     level_ranks = np.cumsum(sizes) - (sizes - 1) / 2 - centre
     return float(np.sum(sizes * ranks * level_ranks) / np.sqrt(spread * _spread(n, sizes)))
 
 
 def _spread(n: int, ties: np.ndarray) -> float:
-    """Return the sum of squares about their mean of n ranks, of which these many at a time are equal."""
+    """Return the sum of squares about the mean of n ranks; ties: the sizes of groups of equal values."""
     ties = ties.astype(float)
     return (float(n) ** 3 - n - (ties**3 - ties).sum()) / 12

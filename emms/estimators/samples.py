@@ -1,4 +1,4 @@
-"""What estimators that hold all samples share: blocks of bounded size, distances, an order that is the samples' own."""
+"""Shared functions of estimators that read all samples: blocks of bounded size, distances, a canonical order."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from emms.errors import EstimatorError
 from emms.moments.projection import varies
 
 _BLOCK_NUMBERS = 2**22
-"""Numbers in one block: 32 MB of float64, large enough for BLAS, whatever N."""
+"""Numbers per block: 32 MB of float64, large enough for BLAS, for any N."""
 SLACK = 32 * float(np.finfo(float).eps)
-"""Rounding error of a squared distance, relative to the larger of the two squares that it is a difference of."""
+"""Rounding error of a squared distance, relative to the larger of the squares from which it is computed."""
 _LARGEST = 1e140
 """Larger numbers cannot be squared and summed in float64."""
 
 
 def row_blocks(n_rows: int, width: int) -> Iterator[slice]:
-    """Yield ranges that cover all rows, each few enough that rows of `width` numbers stay within bounded memory."""
+    """Yield consecutive ranges of rows, so that a block of rows of `width` numbers has bounded size."""
     size = max(1, _BLOCK_NUMBERS // width)
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 
 
 def class_sums(values: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the sum of the rows of values (B, S) in each class y (B,), (C, S)."""
+    """Return the sums (C, S), per class y (B,), of the rows of values (B, S)."""
     members = csr_array((np.ones(len(y)), (y, np.arange(len(y)))), shape=(n_classes, len(y)))
     return members @ values
 
 
 def class_means(X: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the means (C, D) of the classes y (N,) of X (N, D), of which there are `counts` (C,) samples."""
+    """Return the means (C, D) of X (N, D) per class y (N,); counts: (C,), samples per class."""
     return class_sums(X, y, len(counts)) / counts[:, None]
 
 
 def bounded(X: np.ndarray) -> np.ndarray:
-    """Return features divided by the largest of them all, so that no square overflows; zero stays zero."""
+    """Return features divided by the largest absolute value, so that squares do not overflow; zeros stay zeros."""
     largest = np.abs(X).max()
     return X / largest if largest > 0 else X
 
 
 def centred(X: np.ndarray) -> np.ndarray:
-    """Return features less their mean; columns that are constant, or nearly so in float32, become exactly zero.
+    """Return features minus their mean; columns that are constant up to float32's precision become exactly zero.
 
-    Raises EstimatorError when they are too large for their squares to be summed.
+    Raises EstimatorError if they are too large for float64 sums of squares.
     """
     if np.abs(X).max() > _LARGEST:
         raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
-    result = X - X[0]  # first by exact differences: the mean of a constant column is off by a rounding error
+    result = X - X[0]  # exact for constant columns, whose mean may have a rounding error
     result -= result.mean(axis=0)
     result[:, ~varies(np.einsum("nd,nd->d", result, result), X.mean(axis=0), len(X))] = 0
     return result
 
 
 def varying(X: np.ndarray) -> np.ndarray:
-    """Return features X (N, D1) less their mean.
+    """Return features X (N, D1) minus their mean.
 
-    Raises EstimatorError when all are constant, or too large for their squares to be summed.
+    Raises EstimatorError if all are constant, or too large for float64 sums of squares.
     """
     X = centred(X)
     if not X.any():
-        raise EstimatorError("all features are constant, so they tell nothing of the labels; leave the network out")
+        raise EstimatorError("all features are constant, so they say nothing about labels; leave the network out")
     return X
 
 
 def in_row_space(X: np.ndarray) -> np.ndarray:
-    """Return coordinates (N, min(N, D1)) of the rows of X (N, D1), with the same inner products."""
+    """Return coordinates (N, min(N, D1)) of the rows of X (N, D1) in their span, with the same inner products."""
     return X if len(X) >= X.shape[1] else np.asarray(np.linalg.qr(X.T, mode="r")).T
 
 
 def axis_signs(axes: np.ndarray) -> np.ndarray:
-    """Return 1 or -1 for each axis (d, D1), by which its largest loading becomes positive: the first, of equal ones.
+    """Return 1 or -1 for each axis (d, D1) such that its largest loading, the first of equal ones, becomes positive.
 
-    With scikit-learn, rounding decides which of two features is the larger where they are each other's opposite.
+    scikit-learn's signs depend on rounding if two loadings have opposite signs and the same size.
     """
     loadings = np.abs(axes)
     first = np.argmax(loadings >= (1 - 1e-6) * loadings.max(axis=1, keepdims=True), axis=1)
@@ -82,21 +82,21 @@ def axis_signs(axes: np.ndarray) -> np.ndarray:
 
 
 def canonical_order(X: np.ndarray) -> np.ndarray:
-    """Return an order of the samples (N,) that depends on their features X (N, D1) alone, not on how they came.
+    """Return an order of the samples (N,) that depends only on their features X (N, D1).
 
-    Where random choices are made in this order, a permutation of the samples changes nothing, unless samples of
-    different classes have the very same features.
+    Random choices in this order do not depend on the order of the input, unless samples of different classes have
+    exactly the same features.
     """
     direction = np.random.default_rng(0).standard_normal(X.shape[1])
-    # Row by row, not by BLAS: equal samples must have equal places, whatever the processor, so that they stay in order.
-    places = [(X[rows] * direction).sum(axis=1) for rows in row_blocks(*X.shape)]
-    return np.argsort(np.concatenate(places), kind="stable")
+    # Without BLAS, so that equal samples have exactly equal projections on any processor.
+    projections = [(X[rows] * direction).sum(axis=1) for rows in row_blocks(*X.shape)]
+    return np.argsort(np.concatenate(projections), kind="stable")
 
 
 def squared_distances(X: np.ndarray, squares: np.ndarray, rows: slice, columns: slice = slice(None)) -> np.ndarray:
     """Return the squared Euclidean distances of X[rows] to X[columns]; squares (N,): each row's sum of squares.
 
-    Distances that may be rounding are zero: the root of one would be 1e-8, not 0, between equal samples.
+    Distances within the rounding error become zero, since the distance of equal samples would be 1e-8 instead of 0.
     """
     distances = (-2 * X[rows]) @ X[columns].T
     distances += squares[rows, None]

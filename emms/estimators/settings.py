@@ -1,4 +1,4 @@
-"""Settings of estimators: the annotated arguments of a constructor, checked and converted by pydantic."""
+"""Settings of estimators: annotated arguments of the constructor, checked and converted by pydantic."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _NO_SETTINGS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def checking(constructor: Callable[..., None]) -> Callable[..., None]:
-    """Return a constructor that checks and converts its arguments by their annotations; defaults are left alone.
+    """Decorate a constructor to check and convert its arguments, except defaults, by their annotations.
 
-    Raises EstimatorError for an unknown setting and for a value that the annotation does not allow.
+    The decorated constructor raises EstimatorError for an unknown setting or an invalid value.
     """
 
     @functools.wraps(constructor)
@@ -41,7 +41,7 @@ def checking(constructor: Callable[..., None]) -> Callable[..., None]:
 
 
 def checked_settings(estimator: type[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as an estimator's constructor gets them. Raises EstimatorError as the constructor does."""
+    """Return settings as converted by an estimator's constructor. Raises EstimatorError as the constructor does."""
     bound = _bound(estimator, estimator.__init__, None, **settings)
     return {setting: bound.arguments.get(setting, value) for setting, value in settings.items()}
 
@@ -68,27 +68,27 @@ def _bound(
     return bound
 
 
-def _checked(name: str, setting: str, value: Any, wanted: TypeAdapter) -> Any:
-    """Return the value of a setting as the type that is wanted. Raises EstimatorError if it cannot be that."""
+def _checked(name: str, setting: str, value: Any, expected: TypeAdapter) -> Any:
+    """Return the value of a setting, converted to the expected type. Raises EstimatorError if that is impossible."""
     plain = value.item() if isinstance(value, np.generic) else value
     try:
-        # A number may be quoted in a spec; True and False are no numbers.
-        return wanted.validate_python(plain, strict=isinstance(plain, bool))
+        # Numbers may be quoted in a spec, but booleans are not numbers.
+        return expected.validate_python(plain, strict=isinstance(plain, bool))
     except ValidationError as cause:
         fault = re.sub(r", (got|unable to) .*", "", cause.errors()[0]["msg"])
         should = fault.removeprefix("Input ") if fault.startswith("Input should") else f"is wrong: {fault}"
         raise EstimatorError(f"estimator '{name}': setting '{setting}' {should}, not {reprlib.repr(value)}") from cause
 
 
-@functools.cache  # filled at the first call, since an annotation may name what its module defines later
+@functools.cache  # evaluated on first use, since an annotation may refer to names that are defined later
 def _types(constructor: Callable[..., None]) -> dict[str, TypeAdapter]:
-    """Return the type of each setting; those whose annotation is missing or means nothing to pydantic are left out."""
+    """Return the type of each setting, except those without an annotation, or with one unknown to pydantic."""
     namespace = getattr(inspect.unwrap(constructor), "__globals__", {})
     types = {}
     for setting, parameter in list(inspect.signature(constructor).parameters.items())[1:]:
         if parameter.annotation is parameter.empty or parameter.kind in _NO_SETTINGS:
             continue
         one = SimpleNamespace(__annotations__={setting: parameter.annotation})
-        with suppress(Exception):  # a plug-in's annotation may be anything, or imported for type checkers only
+        with suppress(Exception):  # annotations of plug-ins may be unsupported, or imported for type checkers only
             types[setting] = TypeAdapter(get_type_hints(one, namespace, include_extras=True)[setting])
     return types

@@ -1,4 +1,4 @@
-"""Quadratic forms over the probability simplex: the part of EMMS that is left when the network's weights drop out."""
+"""Minimise quadratic forms over the probability simplex: EMMS with the network's weights eliminated."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def project(v: np.ndarray) -> np.ndarray:
 
 
 def minimise(A: np.ndarray, noise: float = 0.0) -> np.ndarray:
-    """Return the t (K,) of the simplex at which t'At is least; A (K, K) is symmetric and positive semidefinite.
+    """Return the t (K,) in the simplex that minimises t'At; A (K, K) is symmetric and positive semidefinite.
 
-    Where no eigenvalue exceeds `noise` there is nothing to choose by, and t is uniform.
+    If no eigenvalue exceeds `noise`, t is uniform.
 
-    With A = B'B, the u >= 0 that minimises ||Bu||^2 + (1'u - 1)^2 is a multiple of t: non-negative least squares, which
-    an active-set method (Lawson and Hanson, 1974) solves exactly.
+    With A = B'B, the u >= 0 that minimises ||Bu||^2 + (1'u - 1)^2 is a multiple of t. This is a non-negative least
+    squares problem, which an active-set method (Lawson and Hanson, 1974) solves exactly.
     """
     values, vectors = np.linalg.eigh(A)
     largest = values[-1]
@@ -35,21 +35,21 @@ def minimise(A: np.ndarray, noise: float = 0.0) -> np.ndarray:
 def descend(Q: np.ndarray, R: np.ndarray, tolerance: float, max_iter: int) -> tuple[np.ndarray, list[float]]:
     """Minimise t'(Q - R)t by alternating steps from the uniform t; return t and the objective at each iterate.
 
-    Each iteration renews the network's weights (here: the R that stands for them) by least squares, then takes one
-    projected gradient step for t. Ends when the objective is certified to lie within `tolerance` of the minimum, by the
-    duality gap of a convex function on the simplex, or after `max_iter` iterations.
+    Each iteration updates the network's weights (implicitly, through R) by least squares, then makes one projected
+    gradient step for t. Stops when the objective is within `tolerance` of the minimum, by the duality gap of a convex
+    function on the simplex, or after `max_iter` iterations.
     """
     K = len(Q)
     t = np.full(K, 1 / K)
-    # Steps stay on the plane of sum one, so its curvature bounds the step; encoders that agree make it small.
+    # The step size depends on the curvature within the plane of sum one, which is small if encoders are similar.
     plane = np.eye(K) - 1 / K
     curvature = np.linalg.eigvalsh(plane @ Q @ plane)[-1]
     path = [t @ (Q - R) @ t]
     for _ in range(max_iter):
-        gradient = Q @ t - R @ t  # of ||X w - Z t||^2 / 2, at the w that is best for t
+        gradient = Q @ t - R @ t  # of ||X w - Z t||^2 / 2, at the best w for t
         if 2 * (gradient @ t - gradient.min()) <= tolerance or curvature <= 0:
             break
-        # What all encoders share of the gradient leaves the plane, and would cost digits of the sum of t.
+        # The mean of the gradient is orthogonal to the plane, and would cost precision in the sum of t.
         t = project(t - (gradient - gradient.mean()) / curvature)
         path.append(t @ (Q - R) @ t)
     return t, path

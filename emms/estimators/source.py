@@ -1,4 +1,4 @@
-"""What estimators are fitted from: the features of one candidate, wherever they lie, and the labels of the samples."""
+"""Interface of the data that estimators are fitted to: the features of one candidate, and the labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from emms.moments import Moments
 
 
 class Source(ABC):
-    """The features of one candidate and the labels of N samples, read when an estimator asks for them."""
+    """The features of one candidate and the labels of N samples, read on access."""
 
     classes: bool
-    """Whether samples share labels, so that a label is a class; otherwise each sample has a label of its own."""
+    """Whether samples share labels, so that a label is a class; otherwise each sample has its own label."""
 
     @property
     @abstractmethod
@@ -30,21 +30,21 @@ class Source(ABC):
     @property
     @abstractmethod
     def batches(self) -> Iterable[np.ndarray]:
-        """The features in batches (B, D1), in the order of the samples; can be gone through more than once."""
+        """The features in batches (B, D1), in the order of the samples; can be iterated over more than once."""
 
     @abstractmethod
     def moments(self, folds: int) -> Sequence[Moments]:
-        """Return the moments of features and labels in each of so many folds."""
+        """Return the moments of features and labels in each of `folds` folds."""
 
     def features(self) -> np.ndarray:
         """Return all features at once, (N, D1)."""
         return np.concatenate(list(self.batches))
 
     def class_index(self, estimator: str) -> np.ndarray:
-        """Return the class of each sample, (N,). Raises EstimatorError where labels are no classes."""
+        """Return the class of each sample, (N,). Raises EstimatorError if labels are not classes."""
         if not self.classes:
             raise EstimatorError(
-                f"estimator '{estimator}' needs classes, but in this task each sample has a label of its own; use "
+                f"estimator '{estimator}' needs classes, but in this task each sample has its own label; use "
                 f"emms-decoded, emms-cv, emms or logme-f-label"
             )
         return self.label_index

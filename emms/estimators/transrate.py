@@ -1,4 +1,4 @@
-"""TransRate: bits that classes save in coding the features."""
+"""TransRate: reduction of the coding rate of the features by the classes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from emms.estimators.settings import Positive
 Weights = Literal["equal", "share"]
 Scale = Literal["none", "trace"]
 _EXACT = 1e-11
-"""The relative rounding error that a rate may have, since scores are small differences of rates."""
+"""Maximum relative rounding error of a rate, since scores are small differences of rates."""
 
 
 class TransRate(SampleEstimator):
-    """R(Z) - sum_c w_c R(Z_c): the rate at which the features are coded, less that at which those of a class are.
+    """R(Z) - sum_c w_c R(Z_c): the coding rate of all features, minus the mean rate of those of a class.
 
     X (N, D1) are features, y (N,) class labels; Z is X minus its mean over all samples, Z_c its n_c rows of class c,
     and R(Z) = log det(I + Z'Z / (n eps)) / 2 for a Z of n rows, in nats. Z_c is not centred again.
 
-    eps: the squared distortion that coding may have, in squared units of the features.
+    eps: squared distortion of the coding, in squared units of the features.
     weights: `equal` (w_c = 1 / C, as in the authors' code and the release of EMMS) or `share` (w_c = n_c / N, the
-    conditional coding rate itself, which is that of the paper's text).
-    scale: `none` (as the release of EMMS), or `trace`: Z divided by the root of tr(Z'Z), so that scaling the
-    features changes nothing. With `none`, features of larger scale score higher.
+    conditional coding rate, as in the text of the paper).
+    scale: `none` (as in the release of EMMS; features of larger scale have higher scores), or `trace`: Z is divided by
+    the square root of tr(Z'Z), so that the score does not depend on the scale.
 
     Huang, Huang, Rong, Yang, Wei: Frustratingly Easy Transferability Estimation, ICML 2022.
     """
 
     name: ClassVar[str] = "transrate"
     rewards_width = True
-    summary: ClassVar[str] = "how much shorter the features' code is when the class is known"
+    summary: ClassVar[str] = "reduction of the coding rate of the features when the class is known"
     paper: ClassVar[str] = "Huang et al., ICML 2022, arXiv 2106.09362"
     cost: ClassVar[str] = "N D1^2 + D1^3 / 3 + sum_c min(n_c, D1)^2 max(n_c, D1)"
 
@@ -53,7 +53,7 @@ class TransRate(SampleEstimator):
         return self._rate(Z) - (rates.mean() if self.weights == "equal" else counts @ rates / len(y))
 
     def _rate(self, Z: np.ndarray) -> float:
-        # Z'Z and ZZ' have the same eigenvalues but for zeros, which add nothing.
+        # Z'Z and ZZ' have the same eigenvalues except for zeros, which add nothing.
         Z = Z / np.sqrt(len(Z) * self.eps)
         if len(Z) < Z.shape[1]:
             Z = Z.T
@@ -66,6 +66,6 @@ class TransRate(SampleEstimator):
             rate = float(np.log(pivots).sum())
             if np.finfo(float).eps * largest * np.sqrt((pivots**-4).sum()) <= _EXACT * rate:
                 return rate
-        # Large features that depend on each other: one is lost beside their squares, but not beside themselves.
+        # Large, dependent features: the identity is lost to rounding in Z'Z, but not in the QR decomposition of Z.
         triangle = np.linalg.qr(np.vstack([Z, np.eye(Z.shape[1])]), mode="r")
         return float(np.log(np.abs(np.diag(triangle))).sum())

@@ -1,4 +1,4 @@
-"""How well rankings agree with the truth: the usual metrics, for each dataset and estimator of a table.
+"""Measure how well rankings agree with the truth, for each dataset and estimator of a table.
 
 >>> scores = pl.DataFrame({"model": ["a", "b", "c"], "score": [0.9, 0.7, 0.2]})
 >>> truth = pl.DataFrame({"model": ["a", "b", "c"], "value": [91.0, 88.5, 89.0]})
@@ -58,9 +58,9 @@ SCHEMA = pl.Schema(
         "without_score": pl.String,
     }
 )
-"""Columns of an evaluation. The last three name the models that are left out, separated by `; `: those that the truth
-lacks, those that the scores lack, and those whose score is empty or nan; null where there are none. `coverage` puts
-them into words."""
+"""Columns of an evaluation. The last three name the models that are left out, separated by `; `: those missing from the
+truth, those missing from the scores, and those whose score is empty or nan; null if there are none. `coverage` returns
+them as text."""
 
 
 def evaluate(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
@@ -68,19 +68,19 @@ def evaluate(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
 
     `scores` has columns `model` and `score`, and may have `dataset` and `estimator`; `truth` has `model` and `value`
     (or `finetuned_accuracy`, or `accuracy`), and may have `dataset`; other columns are ignored. Larger is better in
-    both. If only one of the two has a column `dataset`, it must hold a single dataset.
+    both. If only one of the two has a column `dataset`, it must have a single dataset.
 
     Returns a table of `SCHEMA`, one row per dataset and estimator of the scores, sorted by them; either is null if the
-    tables do not name it. Metrics are over the `n_models` models that both tables have, and null where they are
+    tables do not have the column. Metrics are over the `n_models` models that both tables have, and null if they are
     undefined (see `emms.evaluation.metrics`): all of them with a single model, the correlations with two, rel@k and
-    recall@k with k or fewer. Raises EMMSError if a table is not as described, holds infinite numbers, or if the two
+    recall@k with k or fewer. Raises EMMSError if a table is not as described, has infinite numbers, or if the two
     have no model in common.
     """
     return _compare(scores_table(scores), truth_table(truth))
 
 
 def evaluate_csv(scores_path: str | PathLike[str], truth_path: str | PathLike[str]) -> pl.DataFrame:
-    """Do what `evaluate` does for two files, each CSV or Parquet; they may be the same file.
+    """Evaluate the scores and the truth in two files, each CSV or Parquet; see `evaluate`. Both may be the same file.
 
     Raises EMMSError as `evaluate` does, and if a file cannot be read.
     """
@@ -102,7 +102,7 @@ def _compare(scores: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
     rows = []
     for (dataset, estimator), scored in scores.group_by("dataset", "estimator"):
         known = truth.filter(pl.col("dataset").eq_missing(pl.lit(dataset, pl.String)))
-        # Sorted, so that the order of the models does not change the last bit of sums of floats.
+        # Sorted, so that rounding does not depend on the order of the models.
         common = scored.join(known, on="model").drop_nulls("score").sort("model")
         left_out = {
             "not_in_truth": scored.join(known, on="model", how="anti"),
@@ -141,12 +141,12 @@ def _same_datasets(scores: pl.DataFrame, truth: pl.DataFrame) -> tuple[pl.DataFr
             other = "truth" if side == "scores" else "scores"
             raise EMMSError(
                 f"{len(datasets)} datasets are named in the {side} ({_some(datasets)}) and none in the {other}; "
-                f"give the {other} a column 'dataset' too, or keep the rows of one dataset"
+                f"add a column 'dataset' to the {other}, or keep only the rows of one dataset"
             )
     dataset = pl.lit(next((datasets[0] for datasets in named.values()), None), pl.String).alias("dataset")
     return scores.with_columns(dataset), truth.with_columns(dataset)
 
 
 def _some(names: Iterable[str]) -> str:
-    """Return the first few of the names, quoted and sorted, and how many more there are."""
+    """Return the first few of the names, quoted and sorted, and the number of the others."""
     return listed([repr(name) for name in sorted(set(names))])

@@ -1,11 +1,11 @@
-"""How well scores agree with the truth: metrics on two aligned arrays, one number per model in each.
+"""Metrics of the agreement of scores with the truth, two arrays with one number per model in the same order.
 
-All metrics have this in common:
+For all metrics:
 
 - Larger is better, in the scores and in the truth. If the truth is a loss or an error rate, pass its negative.
 - The order of the models does not matter.
 - A model whose score or truth is nan is left out.
-- A metric is nan where it is undefined. Correlations are undefined with fewer than three models (two always correlate
+- A metric is nan if it is undefined. Correlations are undefined with fewer than three models (two always correlate
   perfectly), or when all scores or all truth values are equal. rel@k and recall@k are undefined with k models or fewer,
   where they would always be 1. So with a single model every metric is undefined.
 - Arrays that are not numeric, not one-dimensional, of different lengths or not finite raise EMMSError.
@@ -25,11 +25,11 @@ from emms.errors import EMMSError
 
 
 def weighted_kendall_tau(scores: ArrayLike, truth: ArrayLike) -> float:
-    """Weighted Kendall tau as `scipy.stats.weightedtau` defines it by default, in [-1, 1]; ties as there.
+    """Weighted Kendall tau, in [-1, 1], as `scipy.stats.weightedtau` with its defaults.
 
-    Swapping the models at ranks r and s (from 1) weighs 1/r + 1/s. The value is the mean of two: one with ranks by
-    score (ties broken by truth), one with ranks by truth (ties broken by score). Papers on transferability estimation
-    report this metric, among them EMMS and the Transfer-Learning-Library.
+    Swapping the models at ranks r and s (from 1) has weight 1/r + 1/s. The value is the mean of two: one with ranks by
+    score (ties broken by truth), one with ranks by truth (ties broken by score). This is the usual metric of papers on
+    transferability estimation, such as EMMS, and of the Transfer-Learning-Library.
 
     Vigna, "A weighted correlation index for rankings with ties", WWW 2015.
     """
@@ -59,10 +59,10 @@ def pearson(scores: ArrayLike, truth: ArrayLike) -> float:
 
 
 def weighted_pearson(scores: ArrayLike, truth: ArrayLike) -> float:
-    """Pearson's correlation in which a model weighs 1 / its rank in the truth, in [-1, 1].
+    """Pearson's correlation in which the weight of a model is 1 / its rank in the truth, in [-1, 1].
 
     sum w (x - mean x)(y - mean y) / sqrt(sum w (x - mean x)^2 * sum w (y - mean y)^2), with w-weighted means. The best
-    model weighs 1, the second 1/2, the third 1/3; models of equal truth each get the mean weight of their ranks.
+    model has weight 1, the second 1/2, the third 1/3; models with equal truth have the mean weight of their ranks.
     """
     x, y = _aligned(scores, truth)
     return _correlation(x, y, _weights(y))
@@ -72,7 +72,7 @@ def rel_at_k(scores: ArrayLike, truth: ArrayLike, k: int) -> float:
     """Best truth among the `k` top-scored models, divided by the best truth of all models.
 
     Ties count against the estimator: of models with equal scores, the worst is ranked first. nan with `k` models or
-    fewer, where it would always be 1, and where the best truth is not positive (a ratio is meaningless there, as with
+    fewer, where it would always be 1, and if the best truth is not positive, where a ratio is meaningless (as for
     negated losses). Raises EMMSError if `k` is less than 1.
     """
     x, y = _aligned(scores, truth)
@@ -109,11 +109,11 @@ METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
     **{f"rel@{k}": partial(rel_at_k, k=k) for k in CUTOFFS},
     **{f"recall@{k}": partial(recall_at_k, k=k) for k in CUTOFFS},
 }
-"""All metrics by the names of their columns in an evaluation; each is a function of scores and truth."""
+"""All metrics, functions of scores and truth, by the names of their columns in an evaluation."""
 
 
 def _aligned(scores: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as float64 arrays, (models,), without the models that have a nan in either."""
+    """Return both as float64 arrays, (models,), without models that have nan in either."""
     try:
         x, y = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     except (TypeError, ValueError) as cause:
@@ -124,17 +124,15 @@ def _aligned(scores: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarra
         )
     for what, values in (("score", x), ("truth", y)):
         if np.isinf(values).any():
-            place = int(np.flatnonzero(np.isinf(values))[0])
-            raise EMMSError(
-                f"the {what} of model {place} (from 0) is infinite; use nan where there is no finite number"
-            )
+            index = int(np.flatnonzero(np.isinf(values))[0])
+            raise EMMSError(f"the {what} of model {index} (from 0) is infinite; use nan if there is no finite number")
     known = ~(np.isnan(x) | np.isnan(y))
     return x[known], y[known]
 
 
 def _check_cutoff(k: int) -> None:
     if k < 1:
-        raise EMMSError(f"k is {k}; the best k models are at least one")
+        raise EMMSError(f"k is {k}; it must be at least 1")
 
 
 def _vary(x: np.ndarray, y: np.ndarray) -> bool:
@@ -143,7 +141,7 @@ def _vary(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
-    """Return the weighted Pearson correlation, nan where it is undefined."""
+    """Return the weighted Pearson correlation, nan if it is undefined."""
     if not _vary(x, y):
         return nan
     x, y = _spread_over_unit(x), _spread_over_unit(y)
@@ -155,14 +153,14 @@ def _correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
 def _spread_over_unit(values: np.ndarray) -> np.ndarray:
     """Scale values to [0, 1], so that squares do not overflow and a large mean costs no precision.
 
-    nan if the difference between the largest and the smallest overflows.
+    All are nan if the difference between the largest and the smallest overflows.
     """
     low, high = float(values.min()), float(values.max())
     return (values - low) / (high - low) if high - low < inf else np.full_like(values, nan)
 
 
 def _weights(truth: np.ndarray) -> np.ndarray:
-    """Return 1 / rank in the truth of each model; tied models get the mean over the ranks that they take up."""
+    """Return 1 / rank in the truth of each model; for tied models, the mean over their ranks."""
     _, group = np.unique(-truth, return_inverse=True)
     total = np.bincount(np.sort(group), weights=1 / np.arange(1, len(truth) + 1))
     return (total / np.bincount(group))[group]

@@ -1,4 +1,4 @@
-"""Tables of scores and of the truth: read from files, checked, and converted to one form."""
+"""Read tables of scores and of the truth from files, check them, and convert them to a common form."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from polars.exceptions import PolarsError
 from emms.errors import EMMSError, did_you_mean
 
 TRUTH_COLUMNS = ("value", "finetuned_accuracy", "accuracy")
-"""Names that the column of values in a truth table may have. Other numeric columns may be ranks or losses."""
+"""Allowed names of the column of values in a truth table. Other numeric columns may be ranks or losses."""
 
 
 def read_table(path: str | PathLike[str]) -> pl.DataFrame:
-    """Read a CSV or Parquet file, recognised by its content. CSV columns are read as text; unnamed ones are left out.
+    """Read a CSV or Parquet file, recognised by its content. CSV columns are read as text; unnamed ones are ignored.
 
     Raises EMMSError if the file is missing, empty or of another format, or if two columns have the same name.
     """
@@ -34,16 +34,16 @@ def read_table(path: str | PathLike[str]) -> pl.DataFrame:
     except (PolarsError, pa.ArrowException, OSError, ValueError) as cause:
         first_line = str(cause).strip().partition("\n")[0]
         raise EMMSError(
-            f"table '{path}' is neither a CSV in UTF-8 nor a Parquet file that can be read: {first_line}; "
+            f"table '{path}' is neither a CSV in UTF-8 nor a valid Parquet file: {first_line}; "
             f"write it again, with commas between the columns"
         ) from cause
 
 
 def scores_table(table: pl.DataFrame, what: str = "the scores") -> pl.DataFrame:
-    """Return columns `model`, `score` and, if the table has them, `dataset` and `estimator`; null where a score is nan.
+    """Return columns `model`, `score` and, if the table has them, `dataset` and `estimator`; nan scores become null.
 
-    `what` is what messages call the table. Duplicate rows are merged. Raises EMMSError if a column is missing, a cell
-    has the wrong type, a model has two scores, a score is infinite, or there are no rows.
+    `what` is the name of the table in messages. Duplicate rows are merged. Raises EMMSError if a column is missing, a
+    cell has the wrong type, a model has two scores, a score is infinite, or there are no rows.
     """
     table = _checked(table, ["dataset", "estimator"], _column(table, what, "score"), "score", what)
     if table.is_empty():
@@ -55,23 +55,23 @@ def scores_table(table: pl.DataFrame, what: str = "the scores") -> pl.DataFrame:
 def truth_table(table: pl.DataFrame, what: str = "the truth") -> pl.DataFrame:
     """Return columns `model`, `value` and, if the table has it, `dataset`; models without a value are left out.
 
-    The value is taken from the column `value`, or else from the one of `TRUTH_COLUMNS` that the table has. `what` and
-    duplicate rows are as in `scores_table`. Raises EMMSError as that does, and if the table has several such columns.
+    The value is the column `value`, or else the one of `TRUTH_COLUMNS` that the table has. `what` and duplicate rows
+    are as in `scores_table`. Raises EMMSError as `scores_table` does, and if the table has several such columns.
     """
     column = _column(table, what, *TRUTH_COLUMNS)
-    rivals = [name for name in TRUTH_COLUMNS if name in table.columns]
-    if column != "value" and len(rivals) > 1:
-        raise EMMSError(f"{what}: columns {_listed(rivals)} could each be meant; name the one that counts 'value'")
+    candidates = [name for name in TRUTH_COLUMNS if name in table.columns]
+    if column != "value" and len(candidates) > 1:
+        raise EMMSError(f"{what}: columns {_listed(candidates)} are ambiguous; rename the one to use to 'value'")
     table = _checked(table, ["dataset"], column, "value", what)
     _refuse_infinite(table, "value", column, what)
     table = table.drop_nulls("value")
     if table.is_empty():
-        raise EMMSError(f"{what}: column '{column}' holds no number; give at least one model and its value")
+        raise EMMSError(f"{what}: column '{column}' has no number; give at least one model and its value")
     return table
 
 
 def _read_parquet(data: bytes) -> pl.DataFrame:
-    # A damaged file can make polars abort the whole process; so pyarrow reads and validates it.
+    # Read and validated by pyarrow, since a damaged file can make polars abort the process.
     table = pq.read_table(io.BytesIO(data)).replace_schema_metadata(None)
     table.validate(full=True)
     return pl.DataFrame(table)
@@ -79,10 +79,10 @@ def _read_parquet(data: bytes) -> pl.DataFrame:
 
 def _read_csv(data: bytes) -> pl.DataFrame:
     if b"\0" in data:
-        raise ValueError("it holds binary data")
-    # Inferred types would turn a network called 001 into 1, and could differ between two files of the same networks.
+        raise ValueError("it contains binary data")
+    # Inferred types would turn a network named 001 into 1, and could differ between two files of the same networks.
     table = pl.read_csv(io.StringIO(data.decode("utf-8-sig")), infer_schema=False)
-    # polars renames a column whose name is taken; undo that, so that the duplicate name is an error.
+    # polars renames duplicate columns; undo that, so that a duplicate name is an error.
     names = {column: re.sub(r"_duplicated_\d+$", "", column).strip() for column in table.columns}
     return table.select(pl.col(column).alias(name) for column, name in names.items() if name)
 
@@ -95,14 +95,14 @@ def _column(table: pl.DataFrame, what: str, *names: str) -> str:
     if len(table.columns) == 1 and ";" in table.columns[0]:
         raise EMMSError(f"{what}: the columns are separated by semicolons; write the table again, with commas")
     near = next(filter(None, (did_you_mean(name, table.columns) for name in names)), "")
-    wanted = " or ".join(f"'{name}'" for name in names)
-    raise EMMSError(f"{what}: there is no column {wanted}{near} (columns: {_listed(table.columns)})")
+    expected = " or ".join(f"'{name}'" for name in names)
+    raise EMMSError(f"{what}: there is no column {expected}{near} (columns: {_listed(table.columns)})")
 
 
 def _checked(table: pl.DataFrame, optional: list[str], column: str, name: str, what: str) -> pl.DataFrame:
-    """Return one row per model: the key columns as text, and `column` as float64 under `name`.
+    """Return one row per model: the key columns as text, and `column` as float64, renamed to `name`.
 
-    The key columns are `model` and those of the `optional` ones that the table has.
+    The key columns are `model` and the `optional` ones that the table has.
     """
     keys = [_column(table, what, "model"), *(key for key in optional if key in table.columns)]
     cells = table.select(*keys, column).with_row_index("row", 1).filter(~pl.all_horizontal(pl.exclude("row").is_null()))
@@ -115,47 +115,47 @@ def _checked(table: pl.DataFrame, optional: list[str], column: str, name: str, w
         missing = [key for key in optional if key not in keys]
         raise EMMSError(
             f"{what}: {which} has two different values of {column}, {first} and {second}; keep one row of them"
-            + (f", or tell them apart by a column {' or '.join(map(repr, missing))}" if missing else "")
+            + (f", or distinguish them by a column {' or '.join(map(repr, missing))}" if missing else "")
         )
     return result
 
 
 def _names(cells: pl.DataFrame, column: str, what: str) -> pl.Series:
-    """Return a column as text, without blanks around it."""
+    """Return a column as text, without surrounding blanks."""
     try:
         names = cells[column].cast(pl.String).str.strip_chars().replace("", None)
     except PolarsError as cause:
-        raise EMMSError(f"{what}: column '{column}' holds {cells[column].dtype}; it must hold text") from cause
+        raise EMMSError(f"{what}: column '{column}' has type {cells[column].dtype}; it must be text") from cause
     if names.has_nulls():
         raise EMMSError(f"{what}: row {cells['row'].filter(names.is_null())[0]} has no {column}; fill it in")
     return names
 
 
 def _refuse_infinite(table: pl.DataFrame, name: str, column: str, what: str) -> None:
-    """Raise EMMSError if the column `name`, which the user calls `column`, holds an infinite number."""
+    """Raise EMMSError if the column `name`, whose original name is `column`, has an infinite number."""
     infinite = table.filter(pl.col(name).is_infinite())
     if not infinite.is_empty():
         row = infinite.row(0, named=True)
         which = ", ".join(f"{key} {row[key]!r}" for key in row if key != name)
         raise EMMSError(
-            f"{what}: {which} has an infinite {column}, and metrics need finite numbers; leave the cell empty where "
+            f"{what}: {which} has an infinite {column}, and metrics need finite numbers; leave the cell empty if "
             f"there is none"
         )
 
 
 def _numbers(cells: pl.DataFrame, column: str, what: str) -> pl.Series:
-    """Return a column as float64, null where a cell is empty or nan."""
+    """Return a column as float64, with null for cells that are empty or nan."""
     values = cells[column]
     if values.dtype == pl.String:
         values = values.str.strip_chars().replace("", None)
     elif not (values.dtype.is_numeric() or values.dtype == pl.Null):
-        raise EMMSError(f"{what}: column '{column}' holds {values.dtype}; it must hold numbers")
+        raise EMMSError(f"{what}: column '{column}' has type {values.dtype}; it must be numbers")
     numbers = values.cast(pl.Float64, strict=False)
     wrong = cells.filter(numbers.is_null() & values.is_not_null())
     if not wrong.is_empty():
         raise EMMSError(
             f"{what}: row {wrong['row'][0]} (model {wrong['model'][0]!r}) has {wrong[column][0]!r} as {column}, which "
-            f"is not a number; leave the cell empty where there is none"
+            f"is not a number; leave the cell empty if there is none"
         )
     return numbers.fill_nan(None)
 

@@ -1,4 +1,4 @@
-"""An evaluation in words: over which candidates its metrics are, and which of them are undefined."""
+"""Describe an evaluation as text: which candidates its metrics include, and which metrics are undefined."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from emms.evaluation.names import listed, nearest, split_names
 
 
 def coverage(row: Mapping[str, Any]) -> str:
-    """Return over how many of the candidates the metrics of a row are, and the names of those that are left out.
+    """Return how many candidates the metrics of a row include, and the names of those that are left out.
 
     row: of the table that `evaluate` returns. For example "over all 4 candidates", or "over 3 of 4 candidates; not
     matched: 'test_vit' (did you mean 'timm:test_vit'?)", where the first name is in the truth and the second one is a
-    candidate's. Of many names only a few are listed.
+    candidate's. At most a few names are listed.
     """
     return _coverage(*(row[column] for column in ("n_models", "not_in_truth", "not_in_scores", "without_score")))
 
 
 def undefined(row: Mapping[str, Any]) -> str:
-    """Return which metrics of a row of an evaluation are undefined, and why; an empty text if all are defined."""
+    """Return which metrics of a row of an evaluation are undefined, and why; an empty string if all are defined."""
     count, reasons = row["n_models"], []
     if count <= 1:
         models = "one model" if count else "no model"
-        return f"every metric is undefined with {models} in common; a comparison takes two or more, a correlation three"
+        return f"every metric is undefined with {models} in common; a comparison needs two or more, a correlation three"
     if count == 2:
         reasons.append("correlations are undefined with two models in common, for which they are always 1 or -1")
     elif row["kendall_tau"] is None:
-        reasons.append("correlations are undefined where all scores, or all values of the truth, are equal")
+        reasons.append("correlations are undefined if all scores, or all values of the truth, are equal")
     if row["rel@1"] is None:
-        reasons.append("rel@k is undefined where the best value of the truth is not positive")
+        reasons.append("rel@k is undefined if the best value of the truth is not positive")
     if always := [f"rel@{k}, recall@{k}" for k in CUTOFFS if k >= count]:
         reasons.append(f"{', '.join(always)} are undefined with {count} models, where they are always 1")
     return "; ".join(reasons)
 
 
 def remarks(evaluation: pl.DataFrame) -> list[str]:
-    """Return what `coverage` and `undefined` say of the rows of an evaluation, each text once.
+    """Return the texts of `coverage` and `undefined` for the rows of an evaluation, without repeats.
 
-    Where it is not the same for all rows, a text starts with the datasets and estimators that it is about.
+    A text that does not apply to all rows starts with the datasets and estimators to which it applies.
     """
     about: dict[str, list[str]] = {}
     for row in evaluation.iter_rows(named=True):
@@ -54,11 +54,11 @@ def remarks(evaluation: pl.DataFrame) -> list[str]:
     ]
 
 
-@lru_cache(256)  # of many estimators each has the same row
+@lru_cache(256)  # rows of different estimators have the same values
 def _coverage(count: int, not_in_truth: str | None, not_in_scores: str | None, without_score: str | None) -> str:
-    lacking, extra, empty = map(split_names, (not_in_truth, not_in_scores, without_score))
-    total = count + len(lacking) + len(empty)
-    pairs = nearest(extra, lacking)
+    missing, extra, empty = map(split_names, (not_in_truth, not_in_scores, without_score))
+    total = count + len(missing) + len(empty)
+    pairs = nearest(extra, missing)
     candidates = f"{total} candidates" if total > 1 else "1 candidate"
     if count < total:
         parts = [f"over {count or 'none'} of {candidates}"]
@@ -66,7 +66,7 @@ def _coverage(count: int, not_in_truth: str | None, not_in_scores: str | None, w
         parts = [f"over all {candidates}" if total > 1 else "over the only candidate"]
     names = {
         "not matched": [f"{name!r} (did you mean {candidate!r}?)" for name, candidate in pairs.items()],
-        "not in the truth": [repr(name) for name in lacking if name not in pairs.values()],
+        "not in the truth": [repr(name) for name in missing if name not in pairs.values()],
         "only in the truth": [repr(name) for name in extra if name not in pairs],
         "without a score": [repr(name) for name in empty],
     }

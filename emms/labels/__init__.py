@@ -1,4 +1,4 @@
-"""Labels: from what a sample's label says to text, from text to label embeddings."""
+"""Label encoders: from the texts of labels to label embeddings."""
 
 from emms.errors import LabelEncoderError
 from emms.labels.base import LabelEncoder

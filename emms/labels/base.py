@@ -1,4 +1,4 @@
-"""What every label encoder gives: what determines its embeddings, and the embeddings of texts."""
+"""Interface of label encoders: what determines their embeddings, and the embeddings of texts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from emms.errors import LabelEncoderError
 
 
 class LabelEncoder(ABC):
-    """A foundation model that turns texts into vectors. Making one is cheap: weights are read by `encode`.
+    """A foundation model that turns texts into vectors. Creating one is cheap: weights are read by `encode`.
 
-    `name` is what follows the source in `SOURCE:NAME`; `pooling` is `auto` or one of `poolings`.
+    `name` is the part after the source in `SOURCE:NAME`; `pooling` is `auto` or one of `poolings`.
     """
 
     poolings: tuple[str, ...] = ("auto",)
@@ -28,19 +28,19 @@ class LabelEncoder(ABC):
 
     @abstractmethod
     def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
-        """Return, as JSON, what determines the embeddings of a text: weights' digests, pooling, a version number.
+        """Return, as JSON, what determines the embeddings: digests of the weights, pooling, a version number.
 
-        `digests` gives the SHA-256 of local files. Reads no weights into memory.
-        Raises LabelEncoderError when its files are not there, UnavailableError when the hub cannot be reached.
+        `digests` returns the SHA-256 of local files. Reads no weights into memory.
+        Raises LabelEncoderError if files are missing, UnavailableError if the hub cannot be reached.
         """
 
     @abstractmethod
     def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
-        """Return one embedding per text, (len(texts), D2), float32, finite; it does not depend on the other texts.
+        """Return one embedding per text, (len(texts), D2), float32, finite, and independent of the other texts.
 
-        Raises LabelEncoderError when a text cannot be embedded.
+        Raises LabelEncoderError if a text cannot be embedded.
         """
 
     def why_alike(self, one: str, other: str) -> str:
-        """Return why two texts may have got the same embedding, and what helps, for the message that says so."""
+        """Return why two texts may have the same embedding, for the error message about them."""
         return "it gives both the same embedding (many encoders ignore case and accents, or do not know emoji)"

@@ -1,4 +1,4 @@
-"""Label embeddings in the store: what determines them, and how they are computed and read."""
+"""Label embeddings in the store: their keys, and how they are computed and read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = "label_embeddings.parquet"
 
 
 class LabelsMeta(Meta):
-    """What is noted about label embeddings."""
+    """Metadata of label embeddings."""
 
     encoder: str
     texts: int
@@ -28,7 +28,7 @@ class LabelsMeta(Meta):
 
 
 class LabelsKey(Key):
-    """What determines the embeddings of texts, in this order, by one encoder."""
+    """Key of the embeddings of texts, in this order, by one encoder."""
 
     kind: ClassVar[str] = "labels"
     version: ClassVar[int] = 2
@@ -39,15 +39,15 @@ class LabelsKey(Key):
     """SHA-256 of the texts."""
 
     def file_names(self) -> tuple[str, ...]:
-        """Return the name of the one file."""
+        """Return the name of the only file."""
         return (FILE,)
 
 
 def labels_key(encoder: LabelEncoder, texts: Sequence[str], store: Store) -> LabelsKey:
-    """Return what determines the embeddings of these texts, in this order, by this encoder.
+    """Return the key of the embeddings of these texts, in this order, by this encoder.
 
-    Files are hashed where `store` does not remember their digests; no weights are read into memory.
-    Raises LabelEncoderError when the encoder's files cannot be had.
+    Files are hashed unless `store` remembers their digests; no weights are read into memory.
+    Raises the errors of `LabelEncoder.reference`.
     """
     return LabelsKey(
         encoder=encoder.reference(FileDigests(store)),
@@ -58,23 +58,23 @@ def labels_key(encoder: LabelEncoder, texts: Sequence[str], store: Store) -> Lab
 def embed_labels(
     encoder: LabelEncoder, texts: Sequence[str], store: Store, key: LabelsKey, device: str = "cpu", *, classes: bool
 ) -> None:
-    """Embed the texts into the store, under their `labels_key`.
+    """Compute the embeddings of texts and store them under `key`, their `labels_key`.
 
     classes: whether each text is a class, so that no two may have the same embedding.
-    Raises LabelEncoderError when the encoder fails, gives anything but one finite vector per text, or cannot tell two
-    classes apart.
+    Raises LabelEncoderError if the encoder fails, does not return one finite vector per text, or returns the same
+    embedding for two classes.
     """
     embeddings = np.ascontiguousarray(encoder.encode(texts, device), dtype=np.float32)
     if embeddings.ndim != 2 or len(embeddings) != len(texts) or not embeddings.shape[1]:
         raise LabelEncoderError(
-            f"label encoder '{encoder.name}' gives an array of shape {embeddings.shape} for {len(texts)} texts; "
-            f"it must give one row per text, so fix it or use another"
+            f"label encoder '{encoder.name}' returns an array of shape {embeddings.shape} for {len(texts)} texts; "
+            f"it must return one row per text, so fix it or use another"
         )
-    spoilt = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
-    if len(spoilt):
+    not_finite = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    if len(not_finite):
         raise LabelEncoderError(
-            f"label encoder '{encoder.name}' gives nan or infinity for {len(spoilt)} of {len(texts)} texts, the first "
-            f"'{texts[spoilt[0]]}'; its weights may be damaged, so download them again or use another encoder"
+            f"label encoder '{encoder.name}' returns nan or infinity for {len(not_finite)} of {len(texts)} texts, the "
+            f"first '{texts[not_finite[0]]}'; its weights may be damaged, so download them again or use another encoder"
         )
     if classes:
         _check_different(encoder, texts, embeddings)
@@ -85,12 +85,12 @@ def embed_labels(
 
 
 def _check_different(encoder: LabelEncoder, texts: Sequence[str], embeddings: np.ndarray) -> None:
-    """Raise LabelEncoderError when two texts have the same embedding, up to what rounding does to one of them."""
-    # Equal rows have equal products, so they are neighbours in this order.
+    """Raise LabelEncoderError if two texts have the same embedding up to rounding."""
+    # Equal rows have equal products with a random vector, so they are neighbours in this order.
     order = np.argsort(embeddings @ np.random.default_rng(0).standard_normal(embeddings.shape[1]), kind="stable")
-    apart = np.linalg.norm(np.diff(embeddings[order].astype(np.float64), axis=0), axis=1)
-    # The median, since the largest may be an outlier; in a sparse one it is zero, and only equals are alike.
-    for i in np.flatnonzero(apart <= ALIKE * np.sqrt(embeddings.shape[1]) * np.median(np.abs(embeddings))):
+    distances = np.linalg.norm(np.diff(embeddings[order].astype(np.float64), axis=0), axis=1)
+    # The median, since the largest may be an outlier; it is zero if embeddings are sparse: then only equal rows count.
+    for i in np.flatnonzero(distances <= ALIKE * np.sqrt(embeddings.shape[1]) * np.median(np.abs(embeddings))):
         one, other = sorted((texts[order[i]], texts[order[i + 1]]))
         if one != other:
             raise LabelEncoderError(
@@ -102,11 +102,11 @@ def _check_different(encoder: LabelEncoder, texts: Sequence[str], embeddings: np
 def read_label_embeddings(store: Store, key: LabelsKey) -> np.ndarray:
     """Return the embeddings, (U, D2) float32, one row per text; read-only.
 
-    Raises StoreError when they are not in the store, DamagedError when they are damaged there.
+    Raises StoreError if they are not in the store, DamagedError if they are damaged.
     """
     artifact = store.find(key)
     if artifact is None:
-        raise StoreError(f"label embeddings have gone from store '{store.url}'; run again to compute them anew")
+        raise StoreError(f"label embeddings were removed from store '{store.url}'; run again to compute them again")
     table = artifact.table(FILE)
     try:
         lists = table["embedding"].combine_chunks()

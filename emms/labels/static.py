@@ -1,4 +1,4 @@
-"""Label embeddings from static word vectors such as GloVe: one vector a word, whatever stands around it."""
+"""Label embeddings from static word vectors such as GloVe: one vector per word, independent of context."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ VERSION = 1
 
 
 class StaticVectors(LabelEncoder):
-    """The mean of the vectors of a text's known words.
+    """Embeds a text as the mean of the vectors of its known words.
 
-    `matrix` is a .npy file of (words, D2) floats, read where needed and never whole; `index` a Parquet file whose first
-    column holds the words, in the order of the rows and in lower case.
+    `matrix` is a .npy file of (words, D2) floats, of which only the necessary rows are read; `index` is a Parquet file
+    whose first column has the words in lower case, in the order of the rows.
     """
 
     def __init__(self, name: str, matrix: Path, index: Path, pooling: str = "auto") -> None:
@@ -38,31 +38,33 @@ class StaticVectors(LabelEncoder):
     def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
         """Return the embeddings, (len(texts), D2) float32.
 
-        Raises LabelEncoderError when nothing that a text says is known, or when all that is known of it is what every
-        text says (the words of a template).
+        Raises LabelEncoderError if a text has no known words, or none besides those that are in all texts (the words of
+        a template).
         """
         words = [words_of(text) for text in texts]
-        vectors = self._vectors({word for own in words for word in own})
+        vectors = self._vectors({word for text_words in words for word in text_words})
         self._check_known(texts, words, vectors)
-        # In alphabetical order, so that texts of the same words have the same sum to the last bit.
-        means = [np.mean([vectors[word] for word in sorted(own) if word in vectors], axis=0) for own in words]
+        # In alphabetical order, so that texts with the same words have exactly the same sum.
+        means = [
+            np.mean([vectors[word] for word in sorted(text_words) if word in vectors], axis=0) for text_words in words
+        ]
         return np.array(means, dtype=np.float32)
 
     def why_alike(self, one: str, other: str) -> str:
         """Return which words of two texts with the same embedding are unknown."""
         words = {*words_of(one), *words_of(other)}
-        unknown = ", ".join(sorted(words - self._vectors(words).keys())) or "none, but their order does not count"
+        unknown = ", ".join(sorted(words - self._vectors(words).keys())) or "none, but their order is ignored"
         return (
-            f"it knows the same words of both (unknown words: {unknown}), where an encoder that reads pieces of words "
-            f"in their order, such as packaged:all-minilm-l6-v2, sees a difference"
+            f"it knows the same words of both (unknown words: {unknown}), while an encoder with subword tokens in "
+            f"order, such as packaged:all-minilm-l6-v2, can tell them apart"
         )
 
-    def _vectors(self, wanted: set[str]) -> dict[str, np.ndarray]:
-        """Return the vectors of those of the words that are known, in float64."""
+    def _vectors(self, words: set[str]) -> dict[str, np.ndarray]:
+        """Return the vectors of the known ones among the words, in float64."""
         try:
             matrix = np.load(self._matrix, mmap_mode="r", allow_pickle=False)
             index = pl.read_parquet(self._index, columns=[0]).to_series()
-            rows = index.is_in(list(wanted)).arg_true()
+            rows = index.is_in(list(words)).arg_true()
         except (OSError, ValueError, pl.exceptions.PolarsError) as cause:
             raise self._unreadable(cause) from cause
         if matrix.ndim != 2 or len(matrix) != len(index) or matrix.dtype.kind != "f":
@@ -70,29 +72,28 @@ class StaticVectors(LabelEncoder):
         return dict(zip(index[rows], np.asarray(matrix[rows.to_numpy()], dtype=np.float64), strict=True))
 
     def _check_known(self, texts: Sequence[str], words: list[list[str]], vectors: dict[str, np.ndarray]) -> None:
-        # What all texts have in common, such as the words of a template, tells none from another: a text of which
-        # nothing else is known would be given the template's meaning.
+        # Words that all texts have, such as those of a template, do not count: a text without other known words would
+        # be embedded as the template.
         common = set.intersection(*map(set, words)) if len(set(texts)) > 1 else set()
         unknown = {}
-        for text, own in zip(texts, words, strict=True):
-            telling = set(own) - common or set(own)
-            if not vectors.keys() & telling:
-                unknown[text] = ", ".join(sorted(telling)) or "it has no words"
+        for text, text_words in zip(texts, words, strict=True):
+            distinctive = set(text_words) - common or set(text_words)
+            if not vectors.keys() & distinctive:
+                unknown[text] = ", ".join(sorted(distinctive)) or "it has no words"
         if unknown:
             text, why = next(iter(unknown.items()))
             others = [f"'{other}'" for other in unknown][1:6]
             more = f" (and of {', '.join(others)}{', …' if len(unknown) > 6 else ''})" if others else ""
             raise LabelEncoderError(
-                f"label encoder '{self.name}' knows no word of what '{text}' says (unknown: {why}){more}; "
-                f"name the class otherwise, or use an encoder that reads pieces of words, such as "
-                f"packaged:all-minilm-l6-v2, or for other languages than English "
-                f"hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+                f"label encoder '{self.name}' knows none of the words of '{text}' (unknown: {why}){more}; "
+                f"rename the class, or use an encoder with subword tokens, such as packaged:all-minilm-l6-v2, or for "
+                f"other languages than English hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
             )
 
     def _unreadable(self, cause: object) -> LabelEncoderError:
         return LabelEncoderError(
             f"label encoder '{self.name}' cannot be read from {self._matrix} and {self._index}: {cause}; "
-            f"install it anew"
+            f"install it again"
         )
 
 

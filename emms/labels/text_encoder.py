@@ -1,4 +1,4 @@
-"""Label embeddings from any text encoder that transformers knows, out of a local folder or from the hub."""
+"""Label embeddings from text encoders of transformers, in a local folder or from the hub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import; only `encode
 
 VERSION = 1
 BATCH = 64
-_UNLIMITED = 2**30  # tokenizers without a limit say 1e30, which is no machine integer
+_UNLIMITED = 2**30  # tokenizers without a limit have 1e30, which does not fit into an integer
 
 # In the order in which transformers looks for them; safetensors first.
 _WEIGHTS = [
@@ -37,33 +37,33 @@ _CONFIGURATION = ["*.json", "*.txt", "*.model", "*.spm", "*.tiktoken", "*_Poolin
 
 
 class TextEncoder(LabelEncoder):
-    """A transformers network and its tokenizer in a folder; `read_recipe` says how token vectors become one."""
+    """A transformers network and its tokenizer in a folder; `read_recipe` determines how token vectors are pooled."""
 
     poolings = ("auto", "mean", "cls", "last")
 
     @property
     @abstractmethod
     def folder(self) -> Path:
-        """Where the files lie on this machine. Raises LabelEncoderError or UnavailableError when they cannot be had."""
+        """Local folder of the files. Raises LabelEncoderError or UnavailableError if they are not available."""
 
     def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
-        """Return the files' digests and the pooling as resolved; see `LabelEncoder.reference`."""
+        """Return the files' digests and the actual pooling; see `LabelEncoder.reference`."""
         recipe = read_recipe(self.folder, self.pooling)
         paths = sorted({*_configuration(self.folder), *self._weights()})
         try:
-            found = digests([str(path) for path in paths])
+            hashes = digests([str(path) for path in paths])
         except OSError as cause:
             raise LabelEncoderError(
-                f"label encoder '{self.name}' cannot be read: {cause}; mend the file or its permissions"
+                f"label encoder '{self.name}' cannot be read: {cause}; fix the file or its permissions"
             ) from cause
-        files = {path.relative_to(self.folder).as_posix(): digest for path, digest in zip(paths, found, strict=True)}
+        files = {path.relative_to(self.folder).as_posix(): digest for path, digest in zip(paths, hashes, strict=True)}
         return {"encoder": "text", "version": VERSION, "pooling": recipe.pooling, "files": files}
 
     def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
-        """Return the embeddings, (len(texts), D2) float32; texts longer than the network can read are cut.
+        """Return the embeddings, (len(texts), D2) float32; texts longer than the network can read are truncated.
 
-        Texts of as many tokens make a batch. So nothing is padded, no mask has to be right, no padding token has to
-        exist, and a text's embedding does not depend on its company.
+        A batch consists of texts with the same number of tokens. So no padding or mask is needed, and the embedding of
+        a text does not depend on the other texts.
         """
         recipe = read_recipe(self.folder, self.pooling)
         self._weights()
@@ -86,8 +86,7 @@ class TextEncoder(LabelEncoder):
         lengths = [len(ids) for ids in tokens["input_ids"]]
         if 0 in lengths:
             raise LabelEncoderError(
-                f"label encoder '{self.name}' finds no token in text {texts[lengths.index(0)]!r}; "
-                f"name the class otherwise"
+                f"label encoder '{self.name}' finds no tokens in text {texts[lengths.index(0)]!r}; rename the class"
             )
         if recipe.padded:
             tokens.pop("attention_mask", None)
@@ -100,9 +99,9 @@ class TextEncoder(LabelEncoder):
 
     def _weights(self) -> list[Path]:
         for patterns in _WEIGHTS:
-            found = [path for pattern in patterns for path in self.folder.glob(pattern)]
-            if found:
-                return found
+            files = [path for pattern in patterns for path in self.folder.glob(pattern)]
+            if files:
+                return files
         raise LabelEncoderError(
             f"label encoder '{self.name}' has no weights in {self.folder}; "
             f"it needs model.safetensors or pytorch_model.bin"
@@ -118,16 +117,16 @@ class TextEncoder(LabelEncoder):
             reason = f"{cause}".strip().partition("\n")[0] or repr(cause)
             raise LabelEncoderError(
                 f"label encoder '{self.name}' {problem}: {reason}; "
-                f"check that {self.folder} holds a whole text encoder, or use another"
+                f"check that {self.folder} contains a complete text encoder, or use another"
             ) from cause
 
 
 class FolderTextEncoder(TextEncoder):
-    """A text encoder in a local folder, as `save_pretrained` or sentence-transformers write it; `name` is the path."""
+    """A text encoder in a local folder, written by `save_pretrained` or sentence-transformers; `name` is the path."""
 
     @cached_property
     def folder(self) -> Path:
-        """The folder itself."""
+        """The folder."""
         folder = Path(self.name).expanduser()
         if not folder.is_dir():
             raise LabelEncoderError(
@@ -139,12 +138,12 @@ class FolderTextEncoder(TextEncoder):
 class HubTextEncoder(TextEncoder):
     """A text encoder from the Hugging Face hub; `name` is its id there, such as bert-large-uncased.
 
-    Where the hub cannot be reached, what lies in its local cache is used.
+    If the hub cannot be reached, its local cache is used.
     """
 
     @cached_property
     def folder(self) -> Path:
-        """The local snapshot, brought up to date where there is a network; safetensors where the hub has them."""
+        """The local snapshot, updated if the hub can be reached; with safetensors if the hub has them."""
         from huggingface_hub import snapshot_download, try_to_load_from_cache
 
         offline = hub.unreachable()
@@ -156,16 +155,16 @@ class HubTextEncoder(TextEncoder):
                 patterns = _CONFIGURATION + _BIN
                 folder = Path(snapshot_download(self.name, allow_patterns=patterns, local_files_only=cached))
             return folder
-        except Exception as cause:  # of HTTP, of the file system, of the hub's own kinds
-            # A snapshot of which not every file was fetched can still be all that is needed.
-            impossible = isinstance(cause, ValueError)  # the name itself
-            config = None if impossible else try_to_load_from_cache(self.name, "config.json")
+        except Exception as cause:  # errors of HTTP, of the file system, of huggingface_hub
+            # An incomplete snapshot may still have all the files that are needed.
+            invalid_name = isinstance(cause, ValueError)
+            config = None if invalid_name else try_to_load_from_cache(self.name, "config.json")
             if isinstance(config, str):
                 return Path(config).parent
-            reason = offline if offline and not impossible else f"{cause}".strip().partition("\n")[0]
+            reason = offline if offline and not invalid_name else f"{cause}".strip().partition("\n")[0]
             raise (UnreachableError if offline else UnavailableError)(
-                f"label encoder 'hf:{self.name}' cannot be had: {reason}; check its name on huggingface.co and the "
-                f"network, download it elsewhere and give its folder, or take one that needs no hub, such as "
+                f"label encoder 'hf:{self.name}' is not available: {reason}; check its name on huggingface.co and the "
+                f"network, download it on another machine and give its folder, or use one that needs no hub, such as "
                 f"packaged:all-minilm-l6-v2"
             ) from cause
 
@@ -175,19 +174,19 @@ def _configuration(folder: Path) -> list[Path]:
 
 
 def _load(folder: Path, recipe: Recipe) -> tuple[Any, torch.nn.Module]:
-    """Return tokenizer and network, in float32 and without dropout. Whatever weight is missing is an error."""
+    """Return tokenizer and network, in float32 and without dropout. Raises LabelEncoderError if weights are missing."""
     import transformers
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     network, report = getattr(transformers, recipe.network).from_pretrained(
         folder, local_files_only=True, trust_remote_code=False, output_loading_info=True
     )
-    # Many checkpoints lack the head over the first token, which no pooling here uses.
+    # Many checkpoints have no head over the first token, which no pooling here uses.
     missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     if missing:
         raise LabelEncoderError(
             f"label encoder weights in {folder} lack {len(missing)} tensors ({', '.join(missing[:3])}, …); "
-            f"they belong to another network than its config.json"
+            f"they are not those of the network in its config.json"
         )
     if network.config.is_encoder_decoder and hasattr(network, "get_encoder"):
         network = network.get_encoder()
@@ -195,7 +194,7 @@ def _load(folder: Path, recipe: Recipe) -> tuple[Any, torch.nn.Module]:
 
 
 def _batches(lengths: list[int]) -> Iterator[list[int]]:
-    """Yield the indices of texts of one length, at most BATCH at a time."""
+    """Yield the indices of texts of the same length, at most BATCH at a time."""
     for _, group in groupby(sorted(range(len(lengths)), key=lengths.__getitem__), key=lengths.__getitem__):
         indices = list(group)
         for start in range(0, len(indices), BATCH):
@@ -203,7 +202,7 @@ def _batches(lengths: list[int]) -> Iterator[list[int]]:
 
 
 def _embed(network: torch.nn.Module, inputs: dict[str, Any], recipe: Recipe, device: str) -> np.ndarray:
-    """Return the embeddings of texts of one length, (B, D2) float32."""
+    """Return the embeddings of texts of the same length, (B, D2) float32."""
     import torch
 
     with torch.inference_mode():
@@ -220,7 +219,7 @@ def _embed(network: torch.nn.Module, inputs: dict[str, Any], recipe: Recipe, dev
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and loading reports off the terminal; what matters comes as an error."""
+    """Suppress transformers' progress bars and loading reports; problems are raised as errors."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,6 +1,6 @@
-"""How a text encoder is to be used, by what its folder says: which network, which pooling, how long a text may be.
+"""How to use a text encoder, from the files in its folder: which network, which pooling, maximum length of a text.
 
-Only JSON is read here, no weights, and transformers is not imported: asking what is in the store must be quick.
+Reads only JSON, no weights, and does not import transformers, so that looking up artifacts in the store is quick.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from emms.errors import LabelEncoderError
 
-# The part that reads text, of networks that have another part too: it alone is loaded.
+# The class of the part that reads text, the only one loaded, of networks that have other parts.
 _TEXT_TOWERS = {
     "clip": "CLIPTextModelWithProjection",
     "clip_text_model": "CLIPTextModel",
@@ -26,7 +26,7 @@ _TEXT_TOWERS = {
     "umt5": "UMT5EncoderModel",
 }
 
-# Networks that read left to right. Most say so by their architecture's name, the bare ones only by their family.
+# Causal networks: recognised by the name of their architecture, or, without a head, by their family.
 _DECODER_ENDINGS = ("ForCausalLM", "LMHeadModel")
 _DECODER_FAMILIES = ("bloom", "falcon", "gemma", "gpt", "llama", "mistral", "olmo", "openai-gpt", "opt", "phi", "qwen")
 
@@ -35,37 +35,39 @@ _SENTENCE_POOLINGS = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
 
 @dataclass(frozen=True)
 class Recipe:
-    """What turns a text into its embedding, apart from weights and tokenizer."""
+    """How a text becomes its embedding, apart from weights and tokenizer."""
 
     network: str
     """The class in transformers."""
     pooling: str
-    """`mean`, `cls` or `last` of the token vectors; `own`: what the network itself gives for a text."""
+    """`mean`, `cls` or `last` of the token vectors; `own`: the network's own embedding of a text."""
     normalize: bool = False
     """Whether embeddings have length 1."""
     padded: bool = False
-    """Whether every text is filled up to the full length: SigLIP was trained so, with the filling in its attention."""
+    """Whether every text is padded to the maximum length, without an attention mask, as in SigLIP's training."""
     max_length: int | None = None
-    """Tokens a text may have, where that is less than the network and its tokenizer allow."""
+    """Maximum number of tokens, if less than the network and its tokenizer allow."""
     lower_case: bool = False
 
 
 def read_recipe(folder: Path, pooling: str) -> Recipe:
-    """Return how to use the text encoder in `folder`; `pooling` is `auto` or overrides the folder's and the family's.
+    """Return how to use the text encoder in `folder`.
 
-    - CLIP, SigLIP and their like: the text's projection into the space it shares with images.
-    - sentence-transformers: as `modules.json` and `1_Pooling/config.json` say, with their normalisation.
-    - decoders such as GPT-2: the last token, the only one that has seen the whole text.
-    - all others, encoders of encoder-decoders such as T5 among them: the mean over tokens.
+    `pooling` is `auto` or overrides the default pooling:
 
-    Raises LabelEncoderError when the folder is not that of a text encoder, or the pooling makes no sense for it.
+    - CLIP, SigLIP and similar: the projection of the text into the space shared with images.
+    - sentence-transformers: as in `modules.json` and `1_Pooling/config.json`, with their normalisation.
+    - decoders such as GPT-2: the last token, the only one that attends to the entire text.
+    - all others, including the encoders of encoder-decoders such as T5: the mean over tokens.
+
+    Raises LabelEncoderError if the folder is not that of a text encoder, or if it does not support the pooling.
     """
     try:
         return _recipe(folder, pooling)
     except (AttributeError, IndexError, KeyError, TypeError) as cause:
         raise LabelEncoderError(
-            f"label encoder folder '{folder}' holds JSON that transformers did not write: {cause!r}; "
-            f"copy the folder anew"
+            f"label encoder folder '{folder}' contains JSON that transformers did not write: {cause!r}; "
+            f"copy the folder again"
         ) from cause
 
 
@@ -73,7 +75,7 @@ def _recipe(folder: Path, pooling: str) -> Recipe:
     config = _read(folder, "config.json")
     if config is None or "model_type" not in config:
         raise LabelEncoderError(
-            f"label encoder folder '{folder}' has no config.json that names a model_type; "
+            f"label encoder folder '{folder}' has no config.json with a model_type; "
             f"give a folder written by transformers' save_pretrained"
         )
     family, architecture = config["model_type"], (config.get("architectures") or ["AutoModel"])[0]
@@ -84,15 +86,15 @@ def _recipe(folder: Path, pooling: str) -> Recipe:
     decoder = family.startswith(_DECODER_FAMILIES) or architecture.endswith(_DECODER_ENDINGS)
     if own and pooling != "auto":
         raise LabelEncoderError(
-            f"label encoder '{folder}' ({family}) has an embedding of its own for a text; leave `pooling` at auto"
+            f"label encoder '{folder}' ({family}) has its own embedding of a text; leave `pooling` at auto"
         )
     if decoder and pooling == "cls":
         raise LabelEncoderError(
-            f"label encoder '{folder}' ({family}) reads left to right, so its first token knows nothing of the text; "
-            f"use pooling last or mean"
+            f"label encoder '{folder}' ({family}) reads left to right, so its first token has no information on the "
+            f"text; use pooling last or mean"
         )
-    asked_for, normalize = _sentence_transformers(folder, pooling)
-    automatic = "own" if own else asked_for or ("last" if decoder else "mean")
+    configured, normalize = _sentence_transformers(folder, pooling)
+    automatic = "own" if own else configured or ("last" if decoder else "mean")
     limits = _read(folder, "sentence_bert_config.json") or {}
     return Recipe(
         network=network,
@@ -105,7 +107,7 @@ def _recipe(folder: Path, pooling: str) -> Recipe:
 
 
 def _sentence_transformers(folder: Path, pooling: str) -> tuple[str | None, bool]:
-    """Return the pooling that a sentence-transformers folder asks for, None elsewhere, and whether it normalises."""
+    """Return the pooling configured in a sentence-transformers folder, None otherwise, and whether it normalises."""
     modules = _read(folder, "modules.json")
     if modules is None:
         return None, False
@@ -113,9 +115,9 @@ def _sentence_transformers(folder: Path, pooling: str) -> tuple[str | None, bool
     unknown = paths.keys() - {"Transformer", "Pooling", "Normalize"}
     if unknown or paths.get("Transformer") != "":
         raise LabelEncoderError(
-            f"label encoder '{folder}' is a sentence-transformers folder of a kind that is not supported "
-            f"(modules: {', '.join(paths)}); supported are Transformer, Pooling and Normalize, "
-            f"with the Transformer at the top"
+            f"label encoder '{folder}' is a sentence-transformers folder with unsupported modules "
+            f"({', '.join(paths)}); supported are Transformer, Pooling and Normalize, "
+            f"with the Transformer in the top folder"
         )
     if "Pooling" not in paths:
         return None, "Normalize" in paths
@@ -128,19 +130,19 @@ def _sentence_transformers(folder: Path, pooling: str) -> tuple[str | None, bool
     mode = modes if isinstance(modes, str) else "+".join(modes) or "mean"
     if mode not in _SENTENCE_POOLINGS and pooling == "auto":
         raise LabelEncoderError(
-            f"label encoder '{folder}' asks for pooling '{mode}', which is not supported; "
+            f"label encoder '{folder}' is configured for pooling '{mode}', which is not supported; "
             f"choose one with `pooling: mean`, cls or last"
         )
     return _SENTENCE_POOLINGS.get(mode), "Normalize" in paths
 
 
 def _read(folder: Path, name: str) -> Any:
-    """Return what a JSON file holds, None if there is no such file."""
+    """Return the content of a JSON file, None if it does not exist."""
     try:
         return json.loads((folder / name).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as cause:
         raise LabelEncoderError(
-            f"label encoder file '{folder / name}' cannot be read: {cause}; copy the folder anew"
+            f"label encoder file '{folder / name}' cannot be read: {cause}; copy the folder again"
         ) from cause

@@ -1,4 +1,4 @@
-"""Label embeddings of different widths reduced to a common width, so that they can be mixed."""
+"""Reduce label embeddings of different widths to a common width, so that they can be mixed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scipy.linalg import svd
 from emms.errors import LabelEncoderError
 
 ALIKE = 1e-5
-"""By this part of the numbers in it, the embedding of one text that is encoded twice may differ."""
+"""Relative difference below which two embeddings are equal, since encoding a text twice may differ by as much."""
 _TIED = 1e-7
-"""Standard deviations that differ by less than this part of the largest are equal: embeddings are float32."""
+"""Standard deviations that differ by less than this fraction of the largest are equal: embeddings are float32."""
 _EQUAL = 1e-11
-"""A variance that differs from the mean variance by less than this part of it is equal to it."""
+"""A variance that differs from the mean variance by less than this fraction of it is equal to it."""
 _FIRST_OF_LARGEST = 1 - 1e-6
-"""The first number that is at least this part of the largest counts as the largest, so that rounding does not choose
-among equal ones."""
+"""The first number that is at least this fraction of the largest counts as the largest, so that the choice among equal
+numbers does not depend on rounding."""
 _BLOCK_ROWS = 8_192
-"""Texts whose embeddings are copied to float64 at a time: 50 MB at 768 columns."""
+"""Rows that are copied to float64 at a time: 50 MB at 768 columns."""
 
 
 class _Principal(NamedTuple):
@@ -34,27 +34,26 @@ class _Principal(NamedTuple):
 def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray:
     """Return the embeddings of U texts by K encoders as one array, (U, D2, K).
 
-    embeddings: (U, width of the encoder), one array per encoder. counts: (U,), how many samples have each text. The
-    paper (Meng et al., arXiv 2308.06262) mixes sum_k t_k Z_k and picks encoders of equal width for it (BERT, GPT-2 and
-    CLIP with 1,024 or 768 columns each); where widths are equal, nothing is changed here. Otherwise D2 is the smallest
-    width, or less where the texts of some encoder vary in fewer directions (U texts vary in at most U - 1), and every
-    wider encoder is reduced to D2 principal components. So no encoder keeps more directions than another, and none has
-    a column of zeros: after standardisation, the mixture would prefer the encoder with fewer non-zero columns.
+    embeddings: (U, width of the encoder), one array per encoder. counts: (U,), number of samples per text. The
+    paper (Meng et al., arXiv 2308.06262) mixes sum_k t_k Z_k and chooses encoders of equal width for it (BERT, GPT-2
+    and CLIP with 1,024 or 768 columns each); embeddings of equal width are not changed here. Otherwise D2 is the
+    smallest width, or less if the texts of some encoder vary in fewer directions (U texts vary in at most U - 1), and
+    every wider encoder is reduced to D2 principal components. So no encoder keeps more directions than another, and
+    none has a column of zeros: after standardisation, the mixture would prefer the encoder with fewer non-zero columns.
 
-    The components are those of the samples, not of the texts: each text has as much weight as it has samples, as if
-    the embedding of every sample were a row of its own. That is the matrix that the regression explains and whose
-    columns are standardised, and its components are uncorrelated there. A text without samples has no weight, but is
-    projected like the others. The sign of a component is such that its largest loading is positive.
+    The principal components are those of the samples, not of the texts: each text is weighted by its number of samples.
+    This is the matrix that the regression explains and whose columns are standardised, and its components are
+    uncorrelated. A text without samples has no weight, but is projected like the others. The sign of a component is
+    such that its largest loading is positive.
 
-    The components are then rotated so that all columns have the same variance. Standardising such columns scales them
-    all alike, which preserves what the encoder says about which labels are near. Standardising the components
-    themselves would turn every encoder that has as many of them as there are labels into the same thing: indicators of
-    the labels, with no meaning left.
+    The components are then rotated so that all columns have the same variance. Standardising such columns multiplies
+    them all by the same number, which preserves the distances between labels. Standardising the components themselves
+    would turn all encoders with as many components as labels into the same matrix: indicators of the labels.
 
-    The same arguments give the same result, up to rounding, on every CPU: signs, and the axes of components that have
-    the same variance, are chosen by the order of the columns, not by rounding.
+    The result is the same, up to rounding, on every CPU: signs, and the axes of components with equal variance, are
+    chosen by the order of the columns.
 
-    Raises LabelEncoderError when widths differ and an encoder gives all texts that have samples the same embedding.
+    Raises LabelEncoderError if widths differ and an encoder returns the same embedding for all texts that have samples.
     """
     widths = [encoded.shape[1] for encoded in embeddings]
     if len(set(widths)) == 1:
@@ -65,7 +64,7 @@ def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray
     if width == 0:
         same = [k for k, components in enumerate(principal) if len(components.axes) == 0]
         raise LabelEncoderError(
-            f"label encoder number {same[0] + 1} of {len(embeddings)} gives all labels the same embedding; "
+            f"label encoder number {same[0] + 1} of {len(embeddings)} returns the same embedding for all labels; "
             f"leave it out or use another"
         )
     common = np.empty((len(counts), width, len(embeddings)), np.result_type(*embeddings))
@@ -80,11 +79,11 @@ def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray
 
 
 def _principal(encoded: np.ndarray, weights: np.ndarray) -> _Principal:
-    """Return the components along which embeddings (U, width) of these weights (U,) vary, largest variance first."""
+    """Return the principal components of embeddings (U, width) with weights (U,), largest variance first."""
     mean = np.zeros(encoded.shape[1])
     for rows in _blocks(len(encoded)):
         mean += weights[rows] @ encoded[rows]
-    triangle = np.empty((0, encoded.shape[1]))  # R of the QR decomposition of all rows so far: it has their covariance
+    triangle = np.empty((0, encoded.shape[1]))  # R of the QR decomposition of all rows so far, with the same covariance
     for rows in _blocks(len(encoded)):
         deviations = np.sqrt(weights[rows])[:, None] * (encoded[rows] - mean)
         triangle = np.asarray(np.linalg.qr(np.vstack([triangle, deviations]), mode="r"))
@@ -96,9 +95,9 @@ def _principal(encoded: np.ndarray, weights: np.ndarray) -> _Principal:
 
 
 def _basis(axes: np.ndarray) -> np.ndarray:
-    """Return orthonormal axes (g, width) of the space that these span, which depend on that space alone.
+    """Return orthonormal axes (g, width) of the span of these axes, which depend only on the span.
 
-    Each is the projection of a coordinate axis on the space, less those before it: that with the longest projection.
+    Each is the longest projection of a coordinate axis on the part of the span that is orthogonal to the previous axes.
     """
     projections, chosen = axes.T.copy(), []
     for _ in axes:
@@ -110,28 +109,28 @@ def _basis(axes: np.ndarray) -> np.ndarray:
 
 
 def _equalise(variances: np.ndarray) -> np.ndarray:
-    """Return a rotation (D, D) after which uncorrelated columns of these variances (D,) have equal ones, in O(D^2).
+    """Return a rotation (D, D) that gives uncorrelated columns with these variances (D,) equal variances, in O(D^2).
 
-    Each step is a Givens rotation of a column below the mean variance with one above it, such that the one nearer to
-    the mean variance gets it and takes part in no further step (that D - 1 steps do is the Schur-Horn theorem). So
-    columns that are still to be rotated stay uncorrelated, and only their variances need to be known.
+    Each step is a Givens rotation of a column below the mean variance with one above it. It gives the one nearer to the
+    mean exactly the mean variance, after which that column is finished (D - 1 steps suffice, by the Schur-Horn
+    theorem). The other columns stay uncorrelated, so that only their variances are needed.
     """
     mean = variances.mean()
     excess, slack = variances - mean, _EQUAL * mean
     below, above = np.flatnonzero(excess < -slack).tolist(), np.flatnonzero(excess > slack)[::-1].tolist()
-    columns = np.eye(len(variances))  # a row each, so that they lie in one piece
+    columns = np.eye(len(variances))  # stored as rows, which are contiguous
     while below and above:
         low, high = below[-1], above[-1]
-        lacks, has = -excess[low], excess[high]
-        sine, cosine = np.sqrt(np.sort([lacks, has]) / (lacks + has))
+        deficit, surplus = -excess[low], excess[high]
+        sine, cosine = np.sqrt(np.sort([deficit, surplus]) / (deficit + surplus))
         columns[low], columns[high] = (
             cosine * columns[low] + sine * columns[high],
             cosine * columns[high] - sine * columns[low],
         )
-        excess[low] = excess[high] = has - lacks
-        if has - lacks <= slack:
+        excess[low] = excess[high] = surplus - deficit
+        if surplus - deficit <= slack:
             above.pop()
-        if has - lacks >= -slack:
+        if surplus - deficit >= -slack:
             below.pop()
     return columns.T
 

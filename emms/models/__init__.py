@@ -25,9 +25,9 @@ SOURCES: Registry[type[Candidate]] = Registry(
 
 
 def candidate(spec: ModelSpec, store: Store | None = None) -> Candidate:
-    """Return the candidate a spec names, which may remember in `store` what is slow to find out.
+    """Return the candidate for a model spec; `store` caches digests of its files.
 
-    Raises ModelError if no source has that name.
+    Raises ModelError if the source is unknown.
     """
     return SOURCES.get(spec.source)(spec, store)
 

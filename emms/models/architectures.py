@@ -1,7 +1,7 @@
-"""Facts about timm's architectures that are known without importing timm, which takes eight seconds.
+"""Facts about timm's architectures, available without importing timm, which takes eight seconds.
 
-Those of one version of timm ship with this package. If another version is installed, an architecture is measured when
-it is first asked for, and the facts are kept in the user's cache.
+Those of one version of timm ship with this package. If another version is installed, an architecture is measured on
+first use, and the facts are kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from emms.models import timm_facts
 
 @dataclass(frozen=True)
 class Architecture:
-    """What is known of a name of timm, with or without a tag, without its weights."""
+    """Facts about a timm name, with or without a tag, that do not depend on the weights."""
 
     preprocessing: dict[str, Any]
     """timm's data configuration: size, interpolation, crop, mean and standard deviation."""
     published: dict[str, str]
-    """Where its weights are: `hf_hub_id`, `hf_hub_filename` and `url`, as far as it has them."""
+    """Location of its weights: `hf_hub_id`, `hf_hub_filename` and `url`, if present."""
     classes: int
-    """Classes of the published classifier."""
+    """Number of classes of the published classifier."""
     classifier: list[str]
     """Names of the modules that map features to classes."""
     modules: list[str]
@@ -35,20 +35,20 @@ class Architecture:
     """Dimension before the head."""
     parameters: int
     multiply_adds: int | None
-    """Of the layers before the head, per image of the size in `preprocessing`; None if torch cannot count them."""
+    """Multiply-adds before the head, per image of the size in `preprocessing`; None if torch cannot count them."""
 
 
 def names(pattern: str) -> list[str]:
-    """Return the names of timm that match a shell pattern: architectures alone, and with each tag of their weights."""
+    """Return the timm names that match a shell pattern: architectures without a tag, and with each tag."""
     return fnmatch.filter(_names(), pattern)
 
 
 def look_up(name: str, shown_as: str) -> Architecture:
-    """Return what is known of a name of timm.
+    """Return the facts about a timm name.
 
-    shown_as: what the model is called in messages.
+    shown_as: the model's name in messages.
 
-    Raises ModelError if timm has no such name; the message offers the nearest ones.
+    Raises ModelError if timm has no such name; the message suggests similar ones.
     """
     known = _names()
     if name not in known:
@@ -59,7 +59,7 @@ def look_up(name: str, shown_as: str) -> Architecture:
 
 @cache
 def _names() -> dict[str, None]:
-    """Return all names of the installed timm, sorted, as keys."""
+    """Return all names of the installed version of timm, sorted, as keys."""
     shipped = timm_facts.shipped()
     if shipped:
         return dict.fromkeys(shipped.names())

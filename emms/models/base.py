@@ -1,4 +1,4 @@
-"""What every source of networks gives: how a sample becomes an input, and how a batch of inputs becomes features."""
+"""Interface of network sources: how a sample becomes an input, and how a batch of inputs becomes features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emms.store import Store
 if TYPE_CHECKING:
     import torch
 
-    # The spec knows all dataset formats, and one of them may come from a package that imports this module.
+    # emms.spec imports all dataset formats, one of which may come from a package that imports this module.
     from emms.spec import ModelSpec
 
 Digests = Callable[[Sequence[str]], list[str]]
@@ -22,14 +22,14 @@ Digests = Callable[[Sequence[str]], list[str]]
 
 @dataclass(frozen=True)
 class View:
-    """Where in a network features are taken: after a named module (None: before the head), and how they are pooled."""
+    """Where features are taken in a network: after a named module (None: before the head), and how they are pooled."""
 
     layer: str | None
     pool: str
 
 
 class Size(NamedTuple):
-    """How large a network is."""
+    """Size of a network."""
 
     features: int
     """Dimension before the head."""
@@ -39,56 +39,56 @@ class Size(NamedTuple):
 
 
 class Candidate(ABC):
-    """One network at one layer, as a spec names it. Making one is cheap and reads no weights."""
+    """One network at one layer, as named in a spec. Creating one is cheap and reads no weights."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
-    """The fields of a sample that this family of networks reads. It can do any task whose samples have them."""
+    """The fields of a sample that these networks use. They can do any task whose samples have these fields."""
 
     def __init__(self, spec: ModelSpec, store: Store | None = None) -> None:
         self.spec = spec
         self.store = store
-        """Where to remember the digests of weights; it works without."""
+        """Caches the digests of weights; optional."""
         self.promised: Mapping[str, Any] | None = None
-        """What `network` returned when the features were addressed, perhaps in another process. If it is set, `load`
-        raises ModelError when the weights are not those."""
+        """The return value of `network` from which the features' key was made, perhaps in another process. If set,
+        `load` raises ModelError if the weights are different."""
         self.view = View(spec.layer, spec.pool)
 
     @classmethod
     @abstractmethod
     def names(cls, pattern: str) -> list[str]:
-        """Return the names that this source knows and that match a shell pattern such as `resnet*`."""
+        """Return the names of this source that match a shell pattern such as `resnet*`."""
 
     @abstractmethod
     def check(self) -> None:
-        """Raise ModelError if the name, the layer, the pooling or the checkpoint cannot be. Downloads nothing."""
+        """Raise ModelError if the name, the layer, the pooling or the checkpoint is invalid. Downloads nothing."""
 
     @abstractmethod
     def size(self) -> Size | tuple[int, int]:
-        """Return features before the head, parameters and, if known, multiply-adds. Reads no weights."""
+        """Return the number of features before the head, parameters and, if known, multiply-adds. Reads no weights."""
 
     @abstractmethod
     def network(self, digests: Digests) -> dict[str, Any]:
-        """Return, as JSON, which network this is: its architecture, the digest of its weights, a version number.
+        """Return, as JSON, what identifies the network: its architecture, the digest of its weights, a version number.
 
-        Candidates that return the same share a forward pass. May download weights; `digests` gives the SHA-256 of
+        Candidates with equal values share a forward pass. May download weights; `digests` returns the SHA-256 of
         local files. Raises UnavailableError if weights cannot be downloaded.
         """
 
     @abstractmethod
     def preprocessing(self) -> dict[str, Any]:
-        """Return, as JSON, all that happens to a sample before the network sees it. No weights are needed."""
+        """Return, as JSON, all settings of the preprocessing of a sample. Needs no weights."""
 
     @abstractmethod
     def sharing(self) -> Hashable:
-        """Return what candidates must have in common for `prepare` to do the same, so that it is done once for all."""
+        """Return what determines the output of `prepare`; candidates with equal values share its result."""
 
     @abstractmethod
     def prepare(self, sample: Any) -> np.ndarray:
-        """Turn one sample of the task into what is stacked to a batch. Called from several threads at once."""
+        """Preprocess one sample into an array that can be stacked into a batch. Called from several threads at once."""
 
     @abstractmethod
     def load(self, device: torch.device) -> Forward:
-        """Load the network. Raises ModelError when its weights do not fit it."""
+        """Load the network. Raises ModelError if its weights do not fit it."""
 
 
 class Forward(ABC):
@@ -98,4 +98,4 @@ class Forward(ABC):
 
     @abstractmethod
     def __call__(self, batch: np.ndarray, views: Sequence[View]) -> list[torch.Tensor]:
-        """Return one (B, D1) tensor a view for a stacked batch of B prepared samples, from one forward pass."""
+        """Return one (B, D1) tensor per view for a stacked batch of B prepared samples, from one forward pass."""

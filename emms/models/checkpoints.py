@@ -1,7 +1,7 @@
-"""Files of weights: read as tensors alone, whatever they are named, and searched for the network in them. Needs torch.
+"""Read checkpoint files without executing code, and find the network's tensors in them. Needs torch.
 
-A file is known by its content: safetensors, or what `torch.save` wrote. Nothing in it is executed. Tensors in nested
-dictionaries get names such as `state_dict/model.conv1.weight`, with a slash where a dictionary ends.
+The format, safetensors or that of `torch.save`, is recognised by content, not by file name. Tensors in nested
+dictionaries get names such as `state_dict/model.conv1.weight`, with a slash after the name of each dictionary.
 """
 
 from __future__ import annotations
@@ -23,70 +23,70 @@ from emms.errors import ModelError, shortened
 Tensors = dict[str, torch.Tensor]
 
 _CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
-"""Where training frameworks keep weights, averaged ones first, as timm does."""
+"""Keys under which training frameworks store weights, averaged ones first, as in timm."""
 _WRAPPED = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")
-"""What torch.compile, FSDP and activation checkpointing put into names, anywhere."""
+"""Parts that torch.compile, FSDP and activation checkpointing insert into names."""
 _DEPTH = 8  # of nested dictionaries
-_HELD = 64  # files; they are mapped, so that their memory is the page cache's
+_MAX_CACHED = 64  # files; they are memory-mapped, so that they take only page cache
 
-_allowing = threading.Lock()
-_held: dict[tuple[str, tuple[int, ...]], Tensors] = {}
+_safe_globals_lock = threading.Lock()
+_cached: dict[tuple[str, tuple[int, ...]], Tensors] = {}
 
 
 def read_weights(path: Path) -> Tensors:
-    """Return the tensors of a file by name, in its order.
+    """Return the tensors of a file by name, in the order of the file.
 
-    Raises ModelError if it cannot be read, is no checkpoint, or holds no tensors.
+    Raises ModelError if it cannot be read, is not a checkpoint, or contains no tensors.
     """
-    tensors = _held.pop(_state(path), None)
+    tensors = _cached.pop(_state(path), None)
     return _read(path) if tensors is None else tensors
 
 
-def hold(path: Path, tensors: Tensors) -> None:
-    """Keep what was read for the next `read_weights` of the same unchanged file, if that takes no memory."""
+def cache_tensors(path: Path, tensors: Tensors) -> None:
+    """Cache tensors for the next `read_weights` of the same unchanged file, if they are memory-mapped."""
     if not _is_mapped(path):
         return
-    while len(_held) >= _HELD:
-        _held.pop(next(iter(_held)))
-    _held[_state(path)] = tensors
+    while len(_cached) >= _MAX_CACHED:
+        _cached.pop(next(iter(_cached)))
+    _cached[_state(path)] = tensors
 
 
 def find_network(tensors: Tensors, expected: Collection[str], what: str) -> str:
-    """Return the prefix of the names under which a network's tensors are; it may be empty.
+    """Return the prefix of the names of a network's tensors in a checkpoint; may be empty.
 
-    expected: the network's own names.
-    what: the file, in messages.
+    expected: the names in the network's state dict.
+    what: the file's name in messages.
 
-    Of a network and its moving average, the average is taken. Raises ModelError if the file holds several networks
-    otherwise.
+    If the file contains a network and its moving average, the average is used. Raises ModelError if it contains several
+    networks otherwise.
     """
     counts = Counter(prefix for name in tensors for prefix, rest in _splits(name) if rest in expected)
     most = max(counts.values(), default=0)
     if 2 * most < len(expected):  # it may be in the format of another library, which timm may convert
-        return _usual_place(tensors)
-    found = [prefix for prefix, count in counts.items() if count >= 0.9 * most]
-    if len(found) > 1:
-        found = [prefix for prefix in found if "ema" in re.split(r"[._/]", prefix)] or found
-    if any(not _same(tensors, found[0], other) for other in found[1:]):
+        return _usual_prefix(tensors)
+    prefixes = [prefix for prefix, count in counts.items() if count >= 0.9 * most]
+    if len(prefixes) > 1:
+        prefixes = [prefix for prefix in prefixes if "ema" in re.split(r"[._/]", prefix)] or prefixes
+    if any(not _same(tensors, prefixes[0], other) for other in prefixes[1:]):
         raise ModelError(
-            f"{what} holds {len(found)} networks, under {' and '.join(repr(prefix) for prefix in found)}; "
+            f"{what} contains {len(prefixes)} networks, under {' and '.join(repr(prefix) for prefix in prefixes)}; "
             f"save the state dict of one of them"
         )
-    return found[0]
+    return prefixes[0]
 
 
 def under(tensors: Tensors, prefix: str) -> Tensors:
-    """Return the tensors whose names have the prefix, without it."""
+    """Return the tensors whose names have the prefix, with the prefix removed."""
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def published(tensors: Tensors) -> Tensors:
-    """Return the tensors of a published file, whose names are right but may be in a dictionary of their own."""
+    """Return the tensors of a published file, whose names are right but may be inside a dictionary."""
     return under(tensors, _container(tensors))
 
 
 def check_values(tensors: Tensors, expected: Mapping[str, torch.Tensor], what: str) -> None:
-    """Raise ModelError if a tensor is not dense, is of integers where a network expects floats, or holds nan."""
+    """Raise ModelError if a tensor is not dense, has integers where floats are expected, or contains nan."""
     broken: list[str] = []
     for name, tensor in tensors.items():
         dense = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
@@ -100,13 +100,13 @@ def check_values(tensors: Tensors, expected: Mapping[str, torch.Tensor], what: s
                 broken.append(f"{int((~values.isfinite()).sum())} of '{name}'")
     if broken:
         raise ModelError(
-            f"{what} holds nan or infinity in {_count(broken, 'tensor')} (first: values {broken[0]}); "
+            f"{what} contains nan or infinity in {_count(broken, 'tensor')} (first: values {broken[0]}); "
             f"use a checkpoint from before the training diverged"
         )
 
 
 def differences(tensors: Tensors, expected: Mapping[str, torch.Tensor]) -> str:
-    """Say how names and shapes differ from a network's, with the first few tensors of each kind of difference."""
+    """Return text on how names and shapes differ from a network's, with the first few tensors of each kind."""
     shapes = [
         f"'{name}' of shape {tuple(tensors[name].shape)}, not {tuple(expected[name].shape)}"
         for name in expected
@@ -132,10 +132,10 @@ def _read(path: Path) -> Tensors:
         tensors = {_WRAPPED.sub("", name): tensor for name, tensor in _flat(content, "", 0)}
     except ModelError:
         raise
-    except Exception as cause:  # a file can be damaged in as many ways as there are formats
+    except Exception as cause:  # damaged files raise errors of many types
         raise _unreadable(path, _reason(path, cause)) from cause
     if not tensors:
-        raise _unreadable(path, "it holds no tensors by name")
+        raise _unreadable(path, "it contains no named tensors")
     return tensors
 
 
@@ -150,11 +150,11 @@ def _load(path: Path, head: bytes) -> Any:
         return _load_archive(path)
     if head.startswith(b"\x80"):  # before torch 1.6
         return torch.load(path, map_location="cpu", weights_only=True)
-    raise _unreadable(path, "it is neither a safetensors file nor one that torch.save wrote")
+    raise _unreadable(path, "it is neither a safetensors file nor one written by torch.save")
 
 
 class _Placeholder:
-    """Stands for an object that is not a tensor, such as a configuration: it ignores all it is given."""
+    """Replaces an object that is not a tensor, such as a configuration. Ignores all arguments."""
 
     def __new__(cls, *_: Any, **__: Any) -> _Placeholder:
         return super().__new__(cls)
@@ -168,12 +168,12 @@ class _Placeholder:
 
 
 def _load_archive(path: Path) -> Any:
-    """Load what torch.save wrote, with placeholders for the Python objects beside the weights.
+    """Load a file written by torch.save, with placeholders for Python objects other than tensors.
 
-    Checkpoints of Lightning and of timm's own training script hold settings, paths and numpy scalars. Every name that
-    torch does not know as safe stands for the placeholder here, so none is imported or called.
+    Checkpoints of Lightning and of timm's training script contain settings, paths and numpy scalars. Every name that
+    torch does not consider safe is replaced by the placeholder, so nothing is imported or called.
     """
-    with _allowing, path.open("rb") as file:  # the names are a setting of the whole process
+    with _safe_globals_lock, path.open("rb") as file:  # safe_globals applies to the whole process
         names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
         file.seek(0)
         mapped = _is_mapped(path)
@@ -182,10 +182,10 @@ def _load_archive(path: Path) -> Any:
 
 
 def _is_mapped(path: Path) -> bool:
-    """Return whether a file's tensors stay in the file until they are used."""
+    """Return whether a file's tensors are memory-mapped."""
     with path.open("rb") as file:
         head = file.read(2)
-    # torch reads a path by its name, and maps nothing but paths; nor does it map what it wrote before version 1.6.
+    # torch only maps paths, takes the format from the file name, and cannot map files of versions before 1.6.
     return not head.startswith(b"\x80") and not (head == b"PK" and path.suffix == ".safetensors")
 
 
@@ -199,14 +199,14 @@ def _flat(content: Any, prefix: str, depth: int) -> Iterator[tuple[str, torch.Te
 
 
 def _reason(path: Path, cause: Exception) -> str:
-    """Say why a file cannot be read, without torch's advice to unpickle it unsafely."""
+    """Return why a file cannot be read, without torch's advice to unpickle it unsafely."""
     if not isinstance(cause, pickle.UnpicklingError) and "weights_only" not in str(cause):
         return shortened(cause)
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
     except Exception:  # not an archive
         names = re.findall(r"GLOBAL (\S+)", str(cause))
-    return f"it holds Python objects ({', '.join(names[:3])})" if names else "it is a pickle of more than tensors"
+    return f"it contains Python objects ({', '.join(names[:3])})" if names else "it is a pickle of more than tensors"
 
 
 def _unreadable(path: Path, reason: str) -> ModelError:
@@ -217,14 +217,14 @@ def _unreadable(path: Path, reason: str) -> ModelError:
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
-    """Yield each way to split a name into a prefix and the rest."""
+    """Yield all splits of a name into a prefix and the rest."""
     yield "", name
     for separator in re.finditer(r"[./]", name):
         yield name[: separator.end()], name[separator.end() :]
 
 
-def _usual_place(tensors: Tensors) -> str:
-    """Return the prefix that the weights of an unknown format have: their dictionary, and what all names share."""
+def _usual_prefix(tensors: Tensors) -> str:
+    """Return the prefix of weights in an unknown format: their dictionary, and the common prefix of all names."""
     container = _container(tensors)
     names = [name for name in tensors if name.startswith(container)]
     if len(names) == 1:
@@ -233,7 +233,7 @@ def _usual_place(tensors: Tensors) -> str:
 
 
 def _container(tensors: Tensors) -> str:
-    """Return the prefix of the dictionary that usually holds weights; empty if the file is a state dict itself."""
+    """Return the prefix of the dictionary that usually contains weights; empty if the file is itself a state dict."""
     present = {name.partition("/")[0]: None for name in tensors if "/" in name}
     usual = next((container for container in _CONTAINERS if container in present), None)
     if usual is None and all("/" in name for name in tensors):
@@ -241,10 +241,12 @@ def _container(tensors: Tensors) -> str:
     return "" if usual is None else f"{usual}/"
 
 
-def _same(tensors: Tensors, one: str, other: str) -> bool:
-    """Return whether two prefixes name the same tensors, as attributes that stand for one module do."""
-    mine, its = under(tensors, one), under(tensors, other)
-    return mine.keys() == its.keys() and all(mine[name].data_ptr() == its[name].data_ptr() for name in mine)
+def _same(tensors: Tensors, a: str, b: str) -> bool:
+    """Return whether two prefixes refer to the same tensors, such as two attributes for one module."""
+    under_a, under_b = under(tensors, a), under(tensors, b)
+    return under_a.keys() == under_b.keys() and all(
+        under_a[name].data_ptr() == under_b[name].data_ptr() for name in under_a
+    )
 
 
 def _state(path: Path) -> tuple[str, tuple[int, ...]]:

@@ -1,7 +1,7 @@
-"""Feature extraction: samples through frozen networks, into the store, in bounded memory.
+"""Feature extraction: run samples through frozen networks and store their features, in bounded memory.
 
-Candidates are taken together in passes. In a pass every sample is read and decoded once for all candidates, prepared
-once for all that prepare it alike, and goes once through each network, however many of its layers are candidates.
+Candidates are grouped into passes. In a pass every sample is read and decoded once for all candidates, preprocessed
+once for all with the same preprocessing, and goes once through each network, for all of its layers.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:  # see emms.hardware
     import torch
 
 BATCHES_AHEAD = 3
-"""Batches that are prepared while a GPU computes. A CPU has nothing to gain: threads that decode would only hold up
-those that multiply, which wait for each other after each layer (measured: a tenth of the whole time)."""
+"""Batches that are prepared while a GPU computes. Not used on a CPU, where threads that decode delay those that
+compute, which wait for each other after each layer (measured: a tenth of the total time)."""
 SAVE_S = 60.0
 """Seconds of work after which an unfinished shard is written to the store."""
 
 
 @dataclass
 class Extraction:
-    """Takes samples through networks, and stores what the store lacks of their features.
+    """Compute the features of samples by networks, as far as they are not in the store.
 
-    records: rows of the dataset's listing, each with the digest of its file. shards: what determines the contents of
-    each shard of `shard_rows` records. batch_size: samples per forward pass, by default what suits the device; halved,
-    for the network concerned, when memory runs out.
+    records: rows of the dataset's listing, each with the digest of its file. shards: the digest of the contents of
+    each shard of `shard_rows` records. batch_size: samples per forward pass, by default as suits the device; halved for
+    a network that runs out of memory.
     """
 
     dataset: Dataset
@@ -58,29 +58,29 @@ class Extraction:
     _began: int = field(default_factory=time.time_ns)
 
     def run(self, members: Sequence[Member]) -> None:
-        """Take the samples through the networks of one pass; a candidate that fails does not take the others along.
+        """Extract the features of all candidates of one pass; a candidate that fails does not affect the others.
 
-        Networks that do not fit into memory beside the others are taken alone afterwards.
-        Raises DatasetError when a sample cannot be read and is not to be skipped, or has changed, and StoreError when
-        the store cannot be written. Whatever stops the work, the features computed so far are in the store.
+        Networks that do not fit into memory together with the others are run alone afterwards.
+        Raises DatasetError if a sample has changed, or cannot be read and is not to be skipped, and StoreError if
+        the store cannot be written. In any case, the features computed so far are kept in the store.
         """
         if self.device.type == "cpu" and any(member.key.dtype == "bfloat16" for member in members):
             listener.get().warn(
                 "dtype bfloat16 is slower than float32 on a CPU, unless it has instructions for it (AMX, AVX-512 BF16)"
             )
         with full_precision():
-            self._all(members)
+            self._run_passes(members)
 
-    def _all(self, members: Sequence[Member]) -> None:
-        self._pass(members)
+    def _run_passes(self, members: Sequence[Member]) -> None:
+        self._run_pass(members)
         postponed = [member for member in members if member.postponed]
         for network in dict.fromkeys(member.network for member in postponed):
             alone = [member for member in postponed if member.network == network]
             for member in alone:
                 member.postponed = False
-            self._pass(alone)
+            self._run_pass(alone)
 
-    def _pass(self, members: Sequence[Member]) -> None:
+    def _run_pass(self, members: Sequence[Member]) -> None:
         networks: dict[str, Network] = {}
         for index, contents in enumerate(self.shards):
             shards = [
@@ -96,7 +96,7 @@ class Extraction:
                 self._compute(shards, networks, index * self.shard_rows)
 
     def _compute(self, shards: list[Shard], networks: dict[str, Network], first: int) -> None:
-        """Compute and write one shard, whose first sample is in row `first`, for all members that lack it."""
+        """Compute and store one shard, whose first sample is in row `first`, for all members in `shards`."""
         records = self.records[first : first + self.shard_rows].to_dicts()
         total = len(self.records)
         preparations: dict[Hashable, Callable[[Sample], np.ndarray]] = {
@@ -128,16 +128,16 @@ class Extraction:
             shard.finish(networks[shard.member.network], first, total)
 
     def _forward(self, batch: Batch, shards: Sequence[Shard], networks: dict[str, Network]) -> None:
-        """Take a batch through every network; a network that fails takes its own candidates out of the pass."""
+        """Run a batch through every network; the candidates of a network that fails leave the pass."""
         for name in dict.fromkeys(shard.member.network for shard in shards):
-            sharers = [shard for shard in shards if shard.member.network == name and shard.done < batch.stop]
-            if sharers:
-                self._through(networks[name], sharers, batch, alone=len(networks) == 1)
+            pending = [shard for shard in shards if shard.member.network == name and shard.done < batch.stop]
+            if pending:
+                self._forward_one(networks[name], pending, batch, alone=len(networks) == 1)
             if not any(shard.member.active for shard in shards if shard.member.network == name):
                 networks.pop(name).unload()
 
-    def _through(self, network: Network, shards: Sequence[Shard], batch: Batch, alone: bool) -> None:
-        """Take a batch through one network. alone: whether no other network is in memory."""
+    def _forward_one(self, network: Network, shards: Sequence[Shard], batch: Batch, alone: bool) -> None:
+        """Run a batch through one network. alone: whether no other network is in memory."""
         member = shards[0].member
         try:
             inputs = batch.inputs.get(member.preparation, _NOTHING)
@@ -153,10 +153,10 @@ class Extraction:
                 shard.member.postponed = not alone
                 if alone:
                     shard.member.fail(str(cause))
-        except Exception as cause:  # a network is foreign code: whatever it raises must not stop the others
-            if len(shards) > 1:  # it may be the layer of one of them
+        except Exception as cause:  # networks are third-party code, whose errors must not stop the other candidates
+            if len(shards) > 1:  # only one of their layers may be at fault
                 for shard in shards:
-                    self._through(network, [shard], batch, alone)
+                    self._forward_one(network, [shard], batch, alone)
             else:
                 reason = f"model '{member.id}' fails in its forward pass: {type(cause).__name__}: {cause}"
                 member.fail(str(cause) if isinstance(cause, EMMSError) else reason)
@@ -170,13 +170,13 @@ class Extraction:
             shard.save(networks[shard.member.network], first, len(self.records))
 
     def _unreadable(self, skipped: Sequence[Skipped], first: int) -> DatasetError:
-        """Return the error about samples that cannot be read, with others that are found in some seconds."""
-        here = [bad.model_copy(update={"row": first + bad.row}) for bad in skipped]
-        after = here[-1].row + 1
-        others, looked_at = find_unreadable(self.dataset, self.records[after:], after)
-        left = len(self.records) - after - looked_at
-        more = f"\n({left:,} more samples were not looked at)" if left else ""
-        return unreadable([*here, *others], after + looked_at, more)
+        """Return the error about samples that cannot be read, including others that are found within some seconds."""
+        known = [bad.model_copy(update={"row": first + bad.row}) for bad in skipped]
+        after = known[-1].row + 1
+        others, checked = find_unreadable(self.dataset, self.records[after:], after)
+        left = len(self.records) - after - checked
+        more = f"\n({left:,} more samples were not checked)" if left else ""
+        return unreadable([*known, *others], after + checked, more)
 
     @property
     def _ahead(self) -> int:
@@ -184,4 +184,4 @@ class Extraction:
 
 
 _NOTHING = np.empty((0,))
-"""The input where no sample of a batch can be read."""
+"""The input if no sample of a batch can be read."""

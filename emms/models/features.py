@@ -1,8 +1,8 @@
-"""Features in the store: what determines them, and how they are written and read.
+"""Features in the store: their keys, and how they are written and read.
 
-Features are kept in shards of a fixed number of samples. A shard is an artifact of its own, addressed by the contents
-of its samples: what was finished before a run was stopped is not computed again, even if a later sample had to be
-repaired, and a damaged file costs one shard. A shard that is not finished yet is kept as well, every minute or so.
+Features are stored in shards of a fixed number of samples. Each shard is an artifact, addressed by the contents of its
+samples: finished shards of a stopped run are not computed again, even if a later sample had to be fixed, and a damaged
+file costs one shard. An unfinished shard is stored about every minute.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from emms.store import Artifact, Key, Meta, Store
 
 FILE = "features.parquet"
 SHARD_ROWS = 2048
-"""Samples in a shard. A pass holds the features of a shard in memory: 10 MB per candidate at D1 = 1,280."""
+"""Samples per shard. A pass keeps the features of a shard in memory: 10 MB per candidate at D1 = 1,280."""
 ROW_GROUP_ROWS = 512
 
 
 class SkippedRow(Meta):
-    """A sample of a shard that cannot be read: its place in the shard, and why."""
+    """A sample of a shard that cannot be read: its row in the shard, and the reason."""
 
     row: int
     reason: str
 
 
 class ShardMeta(Meta):
-    """What is noted about features."""
+    """Metadata of a shard of features."""
 
     model: str
     samples: int
-    """Samples that were looked at."""
+    """Number of samples, including skipped ones."""
     skipped: list[SkippedRow]
-    """Those of them that cannot be read, for which there are no features."""
+    """Samples that cannot be read, which have no features."""
     dimension: int
     parameters: int
     throughput: float
@@ -47,14 +47,14 @@ class ShardMeta(Meta):
 
 
 class FeaturesKey(Key):
-    """What determines the features of a candidate on all samples. What is in the store are shards."""
+    """Key of the features of a candidate on all samples; the store contains their shards."""
 
     kind: ClassVar[str] = "features"
     version: ClassVar[int] = 2
     meta: ClassVar[type[Meta]] = ShardMeta
 
     contents: str
-    """Of the samples."""
+    """Digest of the contents of the samples."""
     network: dict[str, Any]
     preprocessing: dict[str, Any]
     layer: str | None
@@ -67,70 +67,70 @@ class FeaturesKey(Key):
         return View(self.layer, self.pool)
 
     def file_names(self) -> tuple[str, ...]:
-        """Return the name of the one file."""
+        """Return the name of the only file."""
         return (FILE,)
 
     def shard(self, contents: str) -> FeaturesKey:
-        """Return the key of the shard whose samples have these contents."""
+        """Return the key of the shard whose samples have this digest."""
         return self.model_copy(update={"contents": contents})
 
     def unfinished(self) -> UnfinishedKey:
-        """Return the key under which a shard is kept as long as it is not finished."""
+        """Return the key of the shard while it is unfinished."""
         return UnfinishedKey(**dict(self))
 
 
 class UnfinishedKey(FeaturesKey):
-    """The first samples of a shard."""
+    """Key of the first samples of a shard."""
 
     kind: ClassVar[str] = "unfinished"
 
 
 @dataclass(frozen=True)
 class Features:
-    """The complete features of a candidate: one row of D1 float32 for each sample that can be read, in their order."""
+    """The complete features of a candidate: one row of D1 float32 per readable sample, in the order of the samples."""
 
     shards: Sequence[Artifact]
 
     @property
     def dimension(self) -> int:
-        """D1."""
-        return max(shard.meta.dimension for shard in self.shards)  # a shard without a readable sample has one of 1
+        """D1, the dimension of the features."""
+        return max(shard.meta.dimension for shard in self.shards)  # it is 1 in a shard without readable samples
 
     @property
     def parameters(self) -> int:
-        """Parameters of the network."""
+        """Number of parameters of the network."""
         return max(shard.meta.parameters for shard in self.shards)
 
     @property
     def throughput(self) -> float:
-        """Samples per second through the forward pass when they were computed: the median over the shards."""
+        """Samples per second through the forward pass: the median over the shards."""
         return float(np.median([shard.meta.throughput for shard in self.shards]))
 
     @property
     def constant(self) -> bool:
-        """Whether all samples have the same features, as far as shards tell."""
+        """Whether the features are constant within each shard."""
         return all(shard.meta.constant for shard in self.shards)
 
     @property
     def skipped(self) -> list[SkippedRow]:
         """The samples that cannot be read, by their row among all samples."""
-        found, start = [], 0
+        skipped, start = [], 0
         for shard in self.shards:
-            found += [SkippedRow(row=start + bad.row, reason=bad.reason) for bad in shard.meta.skipped]
+            skipped += [SkippedRow(row=start + bad.row, reason=bad.reason) for bad in shard.meta.skipped]
             start += shard.meta.samples
-        return found
+        return skipped
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Read the features shard by shard, (B, D1) float32. Raises DamagedError."""
+        """Yield the features shard by shard, (B, D1) float32. Raises DamagedError."""
         for shard in self.shards:
             if shard.meta.samples > len(shard.meta.skipped):
                 yield read_shard(shard)
 
 
 def read_shard(shard: Artifact) -> np.ndarray:
-    """Return the features in a shard, (B, D1) float32, as a view of the memory that they were read into.
+    """Return the features in a shard, (B, D1) float32, without copying them.
 
-    Raises DamagedError if they are not what was written.
+    Raises DamagedError if the table is not as it was written.
     """
     table = shard.table(FILE)
     try:
@@ -151,11 +151,11 @@ def to_table(features: np.ndarray) -> pa.Table:
 
 
 def find_features(store: Store, key: FeaturesKey, shards: Sequence[str]) -> Features | None:
-    """Return the features if every shard is there, None otherwise. shards: what determines the contents of each."""
-    found = []
+    """Return the features if every shard is in the store, else None. shards: the digest of the contents of each."""
+    artifacts = []
     for contents in shards:
-        shard = store.find(key.shard(contents))
-        if shard is None:
+        artifact = store.find(key.shard(contents))
+        if artifact is None:
             return None
-        found.append(shard)
-    return Features(found)
+        artifacts.append(artifact)
+    return Features(artifacts)

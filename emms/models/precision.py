@@ -1,7 +1,7 @@
-"""Full float32 precision and no autotuning while features are computed, so that they are the same on each GPU run.
+"""Full float32 precision and no autotuning while features are computed, so that GPU runs are reproducible.
 
-By default cuDNN rounds the inputs of float32 convolutions to TF32 (10 bits of 23), and users allow the same for matrix
-products. The device is not in the key of features, so they must not depend on either.
+By default cuDNN rounds the inputs of float32 convolutions to TF32 (10 bits of 23), and users can enable the same for
+matrix products. Features must not depend on this, since the device is not in their key.
 """
 
 from __future__ import annotations
@@ -12,44 +12,44 @@ from contextlib import contextmanager
 from typing import Any
 
 _INHERITED = [("generic", "all"), ("cuda", "all"), ("mkldnn", "all")]
-"""Settings of torch that apply to an operation which has none of its own."""
+"""Settings of torch that apply to operations without a setting of their own."""
 _OPERATIONS = [(backend, op) for backend in ("cuda", "mkldnn") for op in ("matmul", "conv", "rnn")]
 
 _lock = threading.Lock()
-_inside = 0
+_active = 0
 _restore: Callable[[], None] | None = None
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Compute in full float32 and by fixed algorithms until the end of the block; then restore torch's settings.
+    """Use full float32 precision and fixed algorithms in this block, then restore torch's settings.
 
-    The settings are the process's: of several blocks at once in several threads, the last to end restores them.
+    The settings apply to the whole process: if several threads are in such blocks, the last one to leave restores them.
     """
-    global _inside, _restore
+    global _active, _restore
     with _lock:
-        if not _inside:
+        if not _active:
             _restore = _switch()
-        _inside += 1
+        _active += 1
     try:
         yield
     finally:
         with _lock:
-            _inside -= 1
-            if not _inside and _restore is not None:
+            _active -= 1
+            if not _active and _restore is not None:
                 _restore()
 
 
 def _switch() -> Callable[[], None]:
-    """Change the settings, and return what restores them."""
+    """Change the settings, and return a function that restores them."""
     import torch
 
     cudnn = torch.backends.cudnn
     algorithms = cudnn.benchmark, cudnn.deterministic
-    # torch has two interfaces to the same settings. Reading the older one raises if the newer one disagrees, so each is
-    # left as consistent as it was found.
+    # torch has two interfaces to the same settings. Reading the older one raises if the newer one disagrees, so both
+    # are saved and restored.
     tf32, matmul = _value(lambda: cudnn.allow_tf32), _value(torch.get_float32_matmul_precision)
-    inherited = [_exchange(setting, "none") for setting in _INHERITED]  # from here on each operation shows its own
+    inherited = [_exchange(setting, "none") for setting in _INHERITED]  # so that each operation shows its own setting
     own = [_precision(setting) for setting in _OPERATIONS]
 
     cudnn.benchmark, cudnn.deterministic = False, True
@@ -77,12 +77,12 @@ def _precision(setting: tuple[str, str]) -> str:
 
 
 def _exchange(setting: tuple[str, str], precision: str) -> str:
-    """Set a precision, and return what it was."""
+    """Set a precision, and return the previous one."""
     import torch
 
-    before = _precision(setting)
+    previous = _precision(setting)
     torch._C._set_fp32_precision_setter(*setting, precision)
-    return before
+    return previous
 
 
 def _value(read: Callable[[], Any]) -> Any:

@@ -1,8 +1,8 @@
-"""The digest of an untrained control's weights, remembered, so that a run with nothing to compute draws none.
+"""Digests of the random weights of untrained controls, cached, so that weights are drawn only if features are computed.
 
-A seed alone does not determine them. timm decides how weights are initialised; torch draws normal numbers by one
-routine on processors with AVX2 and by another without; Intel's MKL, which truncated normal numbers go through, chooses
-its own by the processor. So all of that is part of what a digest is remembered under.
+A seed alone does not determine the weights. They depend on timm's initialisation, on torch, which draws normal numbers
+by different routines on processors with and without AVX2, and on Intel's MKL, which draws truncated normal numbers by
+routines that depend on the processor. The cache key contains all of this.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ _IDENTITY = {
     "isa",  # RISC-V
 }
 
-_one_at_a_time = threading.Lock()
+_lock = threading.Lock()
 
 
 def digest(architecture: str, seed: int) -> str:
-    """Return the digest of the weights drawn for an architecture: remembered, or of a network built for it."""
+    """Return the digest of the random weights of an architecture: cached, or of a network built to compute it."""
     key = _key(architecture, seed)
-    with _one_at_a_time:  # so that threads that ask for several layers of a network draw it once
-        known = user_cache.read("random weights", key)
-        if not isinstance(known, str):
+    with _lock:  # so that threads that need several layers of a network draw it once
+        cached = user_cache.read("random weights", key)
+        if not isinstance(cached, str):
             from emms.models import timm_build
 
-            known = timm_build.digest(timm_build.draw(architecture, seed))
-            user_cache.write("random weights", key, known)
-    return known
+            cached = timm_build.digest(timm_build.draw(architecture, seed))
+            user_cache.write("random weights", key, cached)
+    return cached
 
 
 def draw(architecture: str, seed: int, promised: str | None, shown_as: str) -> torch.nn.Module:
-    """Return a network with random weights, of which features are about to be computed.
+    """Return a network with random weights.
 
-    promised: the digest that the features' address was made with; None: the one remembered here, if there is one.
-    shown_as: what the model is called in messages.
+    promised: the digest in the features' key; None: the cached one, if any.
+    shown_as: the model's name in messages.
 
-    Raises ModelError if other weights were drawn than promised.
+    Raises ModelError if the digest of the weights is not `promised`.
     """
     from emms.models import timm_build
 
@@ -73,13 +73,13 @@ def _key(architecture: str, seed: int) -> dict[str, Any]:
 
 
 def _settings() -> dict[str, str]:
-    """Return the environment variables that choose among the routines of torch and MKL."""
+    """Return the environment variables that select routines of torch and MKL."""
     return {name: value for name, value in os.environ.items() if name.startswith(("ATEN_CPU", "MKL_", "ONEDNN_"))}
 
 
 @cache
 def _processor() -> list[str]:
-    """Return what tells this kind of machine from others: processor, system, C library."""
+    """Return what identifies the kind of machine: processor, operating system, C library."""
     try:
         first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:  # not Linux

@@ -1,4 +1,4 @@
-"""A shard of features while it is computed: resumed from the store, and kept there until it is finished."""
+"""A shard of features while it is being computed: resumed from the store, and saved there until it is finished."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from emms.progress import listener
 from emms.store import Store
 
 _SAME = 4 * float(np.finfo(np.float32).eps)
-"""Features whose values differ by no more than this part of them are the same for all samples."""
+"""Features whose relative differences between samples are at most this count as constant."""
 
 
 class Shard:
-    """What there is of the features of one candidate on one shard of the samples."""
+    """The features, computed so far, of one candidate on one shard of the samples."""
 
     def __init__(self, member: Member, store: Store, contents: str) -> None:
         self.member, self._store, self._key = member, store, member.key.shard(contents)
         self.done = 0
-        """Samples that were looked at."""
+        """Number of samples processed, including skipped ones."""
         self._saved = 0
         self._rows: list[np.ndarray] = []
         self._skipped: list[SkippedRow] = []
@@ -36,20 +36,20 @@ class Shard:
             self._skipped = list(unfinished.meta.skipped)
 
     def add(self, features: np.ndarray, batch: Batch) -> None:
-        """Add the features (B, D1) of the samples of a batch, as far as they are new."""
+        """Add the features (B, D1) of a batch, except for samples that were already processed."""
         self._rows.append(features[batch.rows >= self.done])
         self._skipped += [SkippedRow(row=bad.row, reason=bad.reason) for bad in batch.skipped if bad.row >= self.done]
         self.done = batch.stop
 
     def save(self, network: Network, first: int, total: int) -> None:
-        """Keep what there is, unfinished. first, total: the row of the first sample, and how many samples there are."""
+        """Store the unfinished shard. first: the row of its first sample. total: the number of all samples."""
         if self.done > self._saved:
             self._write(network, finished=False)
             self._saved = self.done
             listener.get().kept(self.member.id, first + self.done, total)
 
     def finish(self, network: Network, first: int, total: int) -> None:
-        """Write the shard for good; if its features are not finite, the candidate fails instead."""
+        """Store the finished shard; if its features are not finite, the candidate fails instead."""
         self._write(network, finished=True)
         if self.member.failure:
             return
@@ -62,10 +62,10 @@ class Shard:
     def _write(self, network: Network, finished: bool) -> None:
         features = np.concatenate([rows for rows in self._rows if len(rows)] or [np.empty((0, 1), np.float32)])
         self._rows = [features]
-        spoilt = int((~np.isfinite(features).all(axis=1)).sum())
-        if spoilt:
+        not_finite = int((~np.isfinite(features).all(axis=1)).sum())
+        if not_finite:
             self.member.fail(
-                f"model '{self.member.id}' gives features with nan or infinity for {spoilt} of {len(features)} "
+                f"model '{self.member.id}' has features with nan or infinity for {not_finite} of {len(features)} "
                 f"samples; check its weights, or use dtype float32"
             )
             return

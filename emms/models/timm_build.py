@@ -1,4 +1,4 @@
-"""Networks of timm, built: with weights, with random weights, or without memory for weights. Needs timm and torch."""
+"""Build timm networks: with given weights, with random weights, or without allocating weights. Needs timm and torch."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ import torch
 
 from emms.models.checkpoints import Tensors
 
-_one_at_a_time = threading.Lock()
+_lock = threading.Lock()
 
 
 def skeleton(name: str, **settings: Any) -> torch.nn.Module:
-    """Return a network on torch's meta device: it has shapes, but no memory for weights."""
+    """Return a network on torch's meta device, with shapes but without allocated weights."""
     with _building(), torch.device("meta"):
         return timm.create_model(name, **settings).eval()
 
 
 def build(name: str, weights: Tensors, classes: int, own: bool) -> torch.nn.Module:
-    """Return a network with these weights.
+    """Return a network with these weights, on the meta device if the weights are there.
 
-    own: they were not published under this name, so what timm knows of the published file does not hold for them.
+    own: whether they are a user's weights, for which timm's configuration of the published file does not apply.
 
-    On the meta device if the weights are. Raises what timm and torch raise when the weights do not fit.
+    Raises the errors of timm and torch if the weights do not fit.
     """
     overlay: dict[str, Any] = {"state_dict": weights}
     if own:
@@ -60,11 +60,11 @@ def digest(module: torch.nn.Module) -> str:
 
 @contextmanager
 def _building() -> Iterator[None]:
-    """Build networks one at a time: random weights come from torch's global generator, which is restored afterwards."""
+    """Build networks one at a time, since random weights use torch's global generator, and restore it afterwards."""
     logger = logging.getLogger("timm")
-    with _one_at_a_time, torch.random.fork_rng(devices=[]):
+    with _lock, torch.random.fork_rng(devices=[]):
         level = logger.level
-        logger.setLevel(logging.ERROR)  # what it warns of is checked here
+        logger.setLevel(logging.ERROR)  # this package checks what timm warns about
         try:
             yield
         finally:

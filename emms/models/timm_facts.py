@@ -1,6 +1,6 @@
-"""Facts about timm's architectures that ship with this package, measured with the timm that constraints.txt names.
+"""Facts about timm's architectures that ship with this package, measured with the version of timm in constraints.txt.
 
-To write them again, after that version or VERSION below has changed (it takes about ten minutes):
+Update them after that version or VERSION below has changed (takes about ten minutes):
 
     python -m emms.models.timm_facts
 """
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-VERSION = 1  # of the facts: which there are, and how they are measured
+VERSION = 1  # of the set of facts and how they are measured
 FILE = Path(__file__).with_name("timm_facts.json.xz")
 
 
@@ -55,9 +55,9 @@ def shipped() -> Facts | None:
 
 
 def gather(names: Sequence[str]) -> dict[str, Any]:
-    """Measure these names of the installed timm, and return what `Facts` reads.
+    """Measure these names of the installed timm, and return the content of a `Facts`.
 
-    Names share tables: 3,200 of them have 180 ways to preprocess, and half as many networks as there are names.
+    Names share entries: 3,200 names have 180 different preprocessings and half as many networks as names.
     """
     from emms.models.timm_measure import configuration, network_facts, weights_facts
 
@@ -68,7 +68,7 @@ def gather(names: Sequence[str]) -> dict[str, Any]:
     for done, name in enumerate(names):
         weights = weights_facts(name)
         config = configuration(name)
-        # All that timm reads from the configuration of the weights when it builds a network.
+        # All settings of the weights' configuration that timm uses when it builds a network.
         settings = [name.partition(".")[0], *(config.get(s) for s in ("num_classes", "global_pool", "input_size"))]
         if (key := json.dumps(settings)) not in networks:
             networks[key] = len(networks)

@@ -1,4 +1,4 @@
-"""A loaded network of timm: batches of prepared images in, features of one or several layers out."""
+"""Forward pass of a timm network: from batches of prepared images to features of one or several layers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from emms.models.pooling import Layout, pool
 
 
 class TimmForward(Forward):
-    """A network on its device; every view comes from the same forward pass."""
+    """A network on its device; all views are computed in the same forward pass."""
 
     def __init__(self, module: torch.nn.Module, data_config: dict[str, Any], device: torch.device, name: str) -> None:
         self.parameters = sum(p.numel() for p in module.parameters())
         convolutional = any(isinstance(m, torch.nn.Conv2d) and m.kernel_size != m.stride for m in module.modules())
-        # Convolutions run up to three times faster in it; a transformer's patch embedding gains nothing.
+        # Convolutions are up to three times faster with channels last; a transformer's patch embedding is not.
         self._memory_format = torch.channels_last if convolutional else torch.contiguous_format
         self._module: Any = module.to(device).to(memory_format=self._memory_format)
         self._device, self._name, self._layout = device, name, Layout.of(module)
@@ -55,7 +55,7 @@ class TimmForward(Forward):
             return self._module.forward_head(last, pre_logits=True).flatten(1)
         if view.layer is None:
             return pool(last, view.pool, self._layout, self._default_token, where)
-        if view.layer not in hooked:  # it belongs to the head
+        if view.layer not in hooked:  # the layer is part of the head
             self._module.forward_head(last)
         if view.layer not in hooked:
             raise ModelError(f"{where} is not used in the forward pass; name another module")

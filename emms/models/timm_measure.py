@@ -1,6 +1,6 @@
-"""Facts about timm's architectures, measured on networks that have no memory for weights. Needs timm and torch.
+"""Measure facts about timm's architectures, on networks without allocated weights. Needs timm and torch.
 
-`emms.models.architectures` knows facts that were measured before; only it and the script that ships them call this.
+Used by `emms.models.architectures` for names without shipped facts, and by `emms.models.timm_facts`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from emms.models.timm_build import skeleton
 
 
 def list_names() -> list[str]:
-    """Return all names of timm: architectures alone, and with each tag of published weights."""
+    """Return all timm names: architectures without a tag, and with each tag of published weights."""
     return sorted({*timm.list_models(), *timm.list_pretrained()})
 
 
 def configuration(name: str) -> dict[str, Any]:
-    """Return timm's configuration of the weights that a name stands for; empty where it has none."""
-    found = timm.get_pretrained_cfg(name)
-    return found.to_dict() if found else {}
+    """Return timm's configuration of the weights of a name; empty if it has none."""
+    config = timm.get_pretrained_cfg(name)
+    return config.to_dict() if config else {}
 
 
 def weights_facts(name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Any network of timm (PyTorch Image Models, Wightman 2019), at any of its modules.
+"""Networks of timm (PyTorch Image Models, Wightman 2019), at any of their modules.
 
-timm and torch are imported only where a network is built, since that takes ten seconds: what a run needs to find its
-features in the store is known without them.
+timm and torch are imported only where a network is built, since that takes ten seconds; the keys of features in the
+store are computed without them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from emms.models.checkpoints import Tensors
 
-VERSION = 2  # of everything here that changes what a feature is
+VERSION = 2  # raise it if the code changes features
 
 
 class TimmNetwork(Candidate):
@@ -34,18 +34,18 @@ class TimmNetwork(Candidate):
 
     @property
     def architecture(self) -> str:
-        """The name that timm knows, with its tag."""
+        """The timm name, with its tag."""
         return self.spec.name
 
     @classmethod
     def names(cls, pattern: str) -> list[str]:
-        """Return architectures, alone (which means their default weights) and with each tag of published weights."""
+        """Return the matching architectures, without a tag (their default weights) and with each tag."""
         return architectures.names(pattern)
 
     def check(self) -> None:
-        """Raise ModelError if the name, layer, pooling or checkpoint is wrong.
+        """Raise ModelError if the name, layer, pooling or checkpoint is invalid.
 
-        A checkpoint of the user's own is read, unless the same file has been checked before.
+        A user checkpoint is read, unless the same file was checked before.
         """
         known, layer = self._known, self.spec.layer
         if self.spec.pretrained and not self.spec.checkpoint:
@@ -69,18 +69,18 @@ class TimmNetwork(Candidate):
             )
 
     def size(self) -> Size:
-        """Return features before the head, parameters, and multiply-adds per image up to the head."""
+        """Return the number of features before the head, parameters, and multiply-adds per image up to the head."""
         return Size(self._known.features, self._known.parameters, self._known.multiply_adds)
 
     def network(self, digests: Digests) -> dict[str, Any]:
-        """Return the architecture and the digest of its weights, those of an untrained control included."""
-        architecture = self.architecture.partition(".")[0]  # a tag may stand for another number of classes
-        known = {"family": "timm", "version": VERSION, "architecture": architecture}
+        """Return the architecture and the digest of its weights, also for an untrained control."""
+        architecture = self.architecture.partition(".")[0]  # a tag may have another number of classes
+        identity = {"family": "timm", "version": VERSION, "architecture": architecture}
         weights = self._weights()
         if weights is None:
-            return {**known, "random weights": random_weights.digest(architecture, self.spec.seed)}
+            return {**identity, "random weights": random_weights.digest(architecture, self.spec.seed)}
         try:
-            return {**known, "weights": digests([str(weights)])[0]}
+            return {**identity, "weights": digests([str(weights)])[0]}
         except OSError as cause:
             raise ModelError(f"weights of model '{self.spec.id}' cannot be read: {cause}") from cause
 
@@ -89,9 +89,9 @@ class TimmNetwork(Candidate):
         return {"decode": "rgb", **self._known.preprocessing}
 
     def sharing(self) -> Hashable:
-        """Return what resizing and cropping depend on; each network applies its own mean and deviation to the batch."""
+        """Return the settings of resizing and cropping; each network standardises the batch itself."""
         config = dict(self._data_config)
-        if config.get("crop_mode") != "border":  # which pads with the mean
+        if config.get("crop_mode") != "border":  # a border is filled with the mean
             del config["mean"]
         del config["std"]
         return tuple(sorted(config.items()))
@@ -123,11 +123,11 @@ class TimmNetwork(Candidate):
     def _transform(self) -> Any:
         from timm.data.transforms_factory import create_transform
 
-        # timm's own steps up to the conversion to float, which is cheaper for a batch on the device.
+        # timm's transforms except the conversion to float, which is faster for a batch on the device.
         return create_transform(**self._data_config, use_prefetcher=True)
 
     def _weights(self) -> Path | None:
-        """Return the local file that holds the weights, downloaded if need be; None for random ones."""
+        """Return the local file of the weights, downloaded if necessary; None for random weights."""
         if not self.spec.pretrained:
             return None
         if self.spec.checkpoint:
@@ -135,7 +135,7 @@ class TimmNetwork(Candidate):
         self._check_published()
         try:
             return _download(self._known.published)
-        except Exception as cause:  # hub and network libraries have many kinds of errors
+        except Exception as cause:  # hub and network libraries raise errors of many types
             kind = UnreachableError if isinstance(cause, UnreachableError) else UnavailableError
             raise kind(
                 f"weights of model '{self.spec.id}' are not available: {shortened(cause)}; check the network, fill "

@@ -1,7 +1,7 @@
-"""Additive statistics of features and labels: all that EMMS, LogME and their kind need to know of a dataset.
+"""Additive statistics of features and labels, from which EMMS, LogME and similar estimators are computed.
 
-Moments add over batches, shards and machines, so features stream through once and memory does not grow with their
-number. `ClassMoments` are for samples that share class labels, `TargetMoments` for labels that differ by sample.
+Moments add up over batches, shards and machines, so features are read once and memory does not grow with their number.
+`ClassMoments` are for samples that share class labels, `TargetMoments` for labels that differ by sample.
 """
 
 from emms.moments.base import LabelProducts, Moments

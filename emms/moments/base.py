@@ -1,4 +1,4 @@
-"""Count, mean and scatter of features: exact to float64 whatever the features' mean, additive, subtractable."""
+"""Count, mean and scatter of features: additive, subtractable, and numerically stable for any mean."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from emms.moments.projection import ColumnSpace, varies
 
 EPSILON = 1e-8
 """Added to a standard deviation before dividing by it, so that a constant column becomes zero."""
-_BLOCK_BYTES = 32 * 2**20  # of float64 copies in memory at a time: large enough for BLAS, small beside the features
+_BLOCK_BYTES = (
+    32 * 2**20
+)  # of float64 copies in memory at a time: large enough for BLAS, small compared to the features
 
 
 @dataclass(frozen=True)
 class LabelProducts:
-    """K sets of label embeddings, columns standardised, as the features' moments see them.
+    """Inner products of K sets of label embeddings, columns standardised.
 
-    total: (K, K), <Z_j, Z_k>. explained: (K, K), tr(C_j' G^+ C_k), the part of it that lies in the column space of
-    the features. columns: D2. Together they hold everything EMMS asks: ||X w - Z t||^2 at the best w is
-    t'(total - explained)t.
+    total: (K, K), <Z_j, Z_k>. explained: (K, K), tr(C_j' G^+ C_k), those of their projections on the column space of
+    the features. columns: D2. They are all that EMMS needs: ||X w - Z t||^2 at the best w is t'(total - explained)t.
     """
 
     total: np.ndarray
@@ -37,13 +38,13 @@ class LabelProducts:
 
 
 class Moments(ABC):
-    """What estimators need to know of N samples of D1 features and their labels, as sums that add.
+    """Additive statistics of N samples with D1 features and their labels.
 
-    `update` takes in a batch; `a + b` is the moments of both sets of samples; `total - part` those of the rest. Input
-    may be float32; sums are float64, taken about the mean (Chan, Golub and LeVeque, 1983), so a large mean costs no
-    digits. (A feature whose spread is below float32's rounding of its mean counts as constant all the same: features
-    are taken to be float32.) Nothing that is as long as the dataset is kept. Moments whose `update` raised are of no
-    more use: a part of the batch may be in them.
+    `update` adds a batch; `a + b` are the moments of both sets of samples; `total - part` those of the rest. Input
+    may be float32; sums are float64 and about the mean (Chan, Golub and LeVeque, 1983), so that a large mean costs no
+    precision. (A feature whose spread is below float32's rounding of its mean counts as constant, since features
+    are assumed to be float32.) Memory does not depend on N. Moments must not be used after `update` has raised, since
+    they may include a part of the batch.
     """
 
     kind: ClassVar[str]
@@ -51,7 +52,7 @@ class Moments(ABC):
     def __init__(self, n_features: int) -> None:
         self.count = 0
         self.mean = np.zeros(n_features)
-        # Only the upper triangle is kept up to date, which halves the work; Fortran order is what BLAS writes to.
+        # Only the upper triangle is updated, which halves the work; in Fortran order, to which BLAS writes.
         self._scatter = np.zeros((n_features, n_features), order="F")
 
     @property
@@ -67,16 +68,16 @@ class Moments(ABC):
 
     @cached_property
     def space(self) -> ColumnSpace:
-        """The space that the centred feature columns span; computed once.
+        """The column space of the centred features; computed once.
 
-        Raises EstimatorError when the features are too large for float64 sums of squares.
+        Raises EstimatorError if the features are too large for float64 sums of squares.
         """
         return self.shrunk_space(None)
 
     def shrunk_space(self, penalties: np.ndarray | None) -> ColumnSpace:
-        """Return the space of ridge regression with penalties (D1,), one for the square of each feature's weight.
+        """Return the column space for ridge regression, with penalties (D1,) on the squares of the features' weights.
 
-        Raises EstimatorError when the features are too large for float64 sums of squares.
+        Raises EstimatorError if the features are too large for float64 sums of squares.
         """
         self._check_squares()
         return ColumnSpace(self._scatter, self.mean, self.count, penalties)
@@ -85,22 +86,22 @@ class Moments(ABC):
     def eigen(self) -> tuple[np.ndarray, np.ndarray]:
         """Eigenvalues (D1,), ascending, and eigenvectors (D1, D1) of the uncentred X'X; computed once.
 
-        Raises EstimatorError when the features are too large for float64 sums of squares.
+        Raises EstimatorError if the features are too large for float64 sums of squares.
         """
         self._check_squares()
         try:
             return np.linalg.eigh(self.scatter + self.count * np.outer(self.mean, self.mean))
         except np.linalg.LinAlgError as cause:
             raise EstimatorError(
-                f"the features' covariance has no eigenvalues in float64 ({cause}); bring the features to one scale"
+                f"the features' covariance has no eigenvalues in float64 ({cause}); rescale the features"
             ) from cause
 
     def unit_penalties(self) -> np.ndarray:
-        """Return a penalty of D1 for features standardised by these moments, in the features' own units, (D1,).
+        """Return the penalties (D1,) that are D1 for features standardised by these moments.
 
-        It is a prior by which all features together explain as much as there is noise, however many they are. For
-        folds, take the units of all samples: a feature that is all but constant outside the held-out fold would
-        otherwise be blown up in it.
+        This is a prior by which signal and noise have the same variance, for any number of features. For folds, use the
+        moments of all samples: a feature that is almost constant outside the held-out fold would otherwise be
+        multiplied by a huge number.
         """
         varying = varies(np.diag(self._scatter), self.mean, self.count)
         return np.count_nonzero(varying) * self.std**2
@@ -112,25 +113,25 @@ class Moments(ABC):
 
     @abstractmethod
     def update(self, X: Any, labels: Any, /) -> Self:
-        """Take in a batch: features X (B, D1), and one class index or label embedding a sample.
+        """Add a batch: features X (B, D1), and one class index or label embedding per sample.
 
-        X may be a torch tensor: if it is on a CUDA device, it is summed up there.
-        Raises EstimatorError for nan, infinity, and what does not fit the moments' shapes.
+        X may be a torch tensor; on a CUDA device, sums are computed there.
+        Raises EstimatorError for nan, infinity, and shapes that do not match the moments.
         """
 
     @abstractmethod
     def label_products(
         self, label_embeddings: np.ndarray | None = None, space: ColumnSpace | None = None
     ) -> LabelProducts:
-        """Return what EMMS needs to know of label embeddings, columns standardised over the samples.
+        """Return the inner products of label embeddings, columns standardised over the samples.
 
-        space: a shrunk one, for the penalised objective. Raises EstimatorError when they do not belong to these
-        moments.
+        space: one with penalties, for the penalised objective. Raises EstimatorError if the label embeddings do not
+        match these moments.
         """
 
     @abstractmethod
     def label_variances(self, label_embeddings: np.ndarray | None = None) -> np.ndarray:
-        """Return the largest variance of each encoder's columns, standardised, (K,): 1 unless they hardly vary."""
+        """Return the largest variance of each encoder's standardised columns, (K,): 1 unless they hardly vary."""
 
     @abstractmethod
     def cross(self, weights: np.ndarray, label_embeddings: np.ndarray | None = None) -> np.ndarray:
@@ -140,11 +141,11 @@ class Moments(ABC):
     def held_out(
         self, space: ColumnSpace, part: Self, weights: np.ndarray, label_embeddings: np.ndarray | None = None
     ) -> tuple[float, float]:
-        """Return what a regression on these samples leaves of other samples' labels, and what there was to explain.
+        """Return the residual and total sums of squares, on other samples, of a regression fitted to these samples.
 
-        The labels are sum_k t_k Z_k, for `weights` t (K,), standardised over these samples; `space` is these moments'
-        own, shrunk or not; `part` are the moments of the other samples. Both numbers are sums of squares about these
-        samples' mean, over the samples of `part` and all columns.
+        The labels are sum_k t_k Z_k, for `weights` t (K,), standardised over these samples; `space` is the column space
+        of these moments, with penalties or without; `part` are the moments of the other samples. Both sums are about
+        the mean of these samples, over the samples of `part` and all columns.
         """
 
     def _residual(self, part: Self, coefficients: np.ndarray, cross: np.ndarray, squares: float) -> float:
@@ -152,57 +153,57 @@ class Moments(ABC):
 
         coefficients: w (D1, m). cross: (X - m)'Y of `part`, (D1, m). squares: ||Y||^2.
         """
-        away = part.mean - self.mean
-        fitted = dsymm(1.0, part._scatter, np.asfortranarray(coefficients))  # reads the upper triangle alone
-        explained = np.vdot(coefficients, fitted) + part.count * np.sum((away @ coefficients) ** 2)
+        shift = part.mean - self.mean
+        fitted = dsymm(1.0, part._scatter, np.asfortranarray(coefficients))  # reads only the upper triangle
+        explained = np.vdot(coefficients, fitted) + part.count * np.sum((shift @ coefficients) ** 2)
         return float(squares - 2 * np.vdot(coefficients, cross) + explained)
 
     @abstractmethod
     def raw_labels(
         self, basis: np.ndarray, label_embeddings: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return basis' X'Z and the columns' sums of squares, of labels and features as they are, nothing centred.
+        """Return basis' X'Z and the columns' sums of squares, without centring.
 
         basis: (D1, r). Returned: (r, D2, K) and (D2, K).
         """
 
     def __add__(self, other: Self) -> Self:
-        """Moments of the samples of both. Raises EstimatorError when their shapes differ."""
+        """Return the moments of both sets of samples. Raises EstimatorError if their shapes differ."""
         self._check_matches(other)
         return self._combined(other, sign=1)
 
     def __sub__(self, part: Self) -> Self:
-        """Moments of the samples that are not in `part`, which must be among those in self."""
+        """Return the moments of the samples that are not in `part`, a subset of those of self."""
         self._check_matches(part)
         if part.count > self.count:
-            raise EstimatorError(f"moments of {part.count} samples cannot be taken out of those of {self.count}")
+            raise EstimatorError(f"moments of {part.count} samples cannot be subtracted from those of {self.count}")
         rest = self._combined(part, sign=-1)
         squares = np.diag(self._scatter)
         if ((np.diag(rest._scatter) < -1e-6 * squares) & varies(squares, self.mean, self.count)).any():
-            raise self._not_among()
+            raise self._not_a_subset()
         return rest
 
     def _combined(self, other: Self, sign: int) -> Self:
         result = copy.copy(self)
-        result._forget()
+        result._clear_cache()
         result.count = self.count + sign * other.count
         if result.count == 0:
             result.mean, result._scatter = np.zeros_like(self.mean), np.zeros_like(self._scatter)
             return result
-        apart = other.mean - self.mean
-        result.mean = self.mean + sign * other.count / result.count * apart
+        shift = other.mean - self.mean
+        result.mean = self.mean + sign * other.count / result.count * shift
         between = sign * self.count * other.count / result.count
-        result._scatter = np.asfortranarray(self._scatter + sign * other._scatter + between * np.outer(apart, apart))
+        result._scatter = np.asfortranarray(self._scatter + sign * other._scatter + between * np.outer(shift, shift))
         return result
 
-    def _take_in(self, part: Self) -> Self:
-        """Become the moments of the samples of both."""
+    def _add(self, part: Self) -> Self:
+        """Add `part` in place."""
         self.__dict__.update((self + part).__dict__)
-        self._forget()
+        self._clear_cache()
         return self
 
-    def _forget(self) -> None:
-        """Drop what was derived from older sums."""
+    def _clear_cache(self) -> None:
+        """Drop cached properties, which were computed from older sums."""
         for derived in ("scatter", "space", "eigen"):
             self.__dict__.pop(derived, None)
 
@@ -210,12 +211,12 @@ class Moments(ABC):
         if not np.isfinite(np.diag(self._scatter) + self.count * self.mean * self.mean).all():
             raise EstimatorError("features are too large to square in float64; scale them, or leave the network out")
 
-    def _not_among(self) -> EstimatorError:
-        return EstimatorError("moments can only be taken out of those that they were added to; these samples were not")
+    def _not_a_subset(self) -> EstimatorError:
+        return EstimatorError("moments can only be subtracted from moments that include the same samples")
 
     def _check_matches(self, other: Moments) -> None:
         if not isinstance(other, Moments):
-            raise EstimatorError(f"moments go with moments, not with {type(other).__name__}")
+            raise EstimatorError(f"moments can only be combined with moments, not with {type(other).__name__}")
         if type(self) is not type(other) or self._shape() != other._shape():
             raise EstimatorError(
                 f"moments of different shape cannot be combined: {self.kind} {self._shape()} "
@@ -224,13 +225,13 @@ class Moments(ABC):
 
     @abstractmethod
     def _shape(self) -> dict[str, int]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
 
     def _absorb(self, block: np.ndarray, total: np.ndarray) -> float:
-        """Take in samples (B + 1, D1) whose last row is free to write to; `total` is the sum of the others.
+        """Add samples (B + 1, D1), the last row of which is scratch space; `total` is the sum of the others.
 
-        The block is centred in place, and its last row becomes what makes the block's own scatter one about the
-        common mean: sqrt(n_a n_b / (n_a + n_b)) times the distance of the two means. Returns that factor.
+        The block is centred in place, and its last row is set to sqrt(n_a n_b / (n_a + n_b)) times the difference of
+        the means, which turns the block's scatter into one about the common mean. Returns that factor.
         """
         added = len(block) - 1
         block_mean = total / added
@@ -243,10 +244,10 @@ class Moments(ABC):
         self.mean = self.mean + (block_mean - self.mean) * (added / self.count)
         return float(factor)
 
-    # As a table: one row a feature; small arrays and shapes in the schema's metadata.
+    # As a table: one row per feature; small arrays and shapes are in the schema's metadata.
 
     def to_table(self) -> pa.Table:
-        """Return the moments as a table of D1 rows, fit to be stored; `from_table` gives them back exactly."""
+        """Return the moments as a table of D1 rows; `from_table` restores them exactly."""
         columns = {"mean": self.mean, "scatter": self.scatter, **self._columns()}
         small = {name: np.ascontiguousarray(a, dtype="<f8").tobytes() for name, a in self._small_arrays().items()}
         about = {"kind": self.kind, "count": self.count, **self._shape()}
@@ -255,7 +256,7 @@ class Moments(ABC):
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
-        """Return the moments that `to_table` made a table of. Raises EstimatorError for any other table."""
+        """Return the moments in a table written by `to_table`. Raises EstimatorError for any other table."""
         metadata = table.schema.metadata or {}
         try:
             about = json.loads(metadata[b"moments"])
@@ -270,33 +271,33 @@ class Moments(ABC):
             moments._restore({name: _from_column(table[name]) for name in moments._columns()}, small)
         except (KeyError, TypeError, ValueError) as cause:
             raise EstimatorError(
-                f"this table holds no {cls.kind} moments ({cause}); read one that `to_table` made"
+                f"this table contains no {cls.kind} moments ({cause}); read one written by `to_table`"
             ) from cause
         return moments
 
     @abstractmethod
     def _columns(self) -> dict[str, np.ndarray]:
-        """Arrays of the labels' part with one row a feature."""
+        """Return the arrays about labels with one row per feature."""
 
     @abstractmethod
     def _small_arrays(self) -> dict[str, np.ndarray]:
-        """The other arrays of the labels' part."""
+        """Return the other arrays about labels."""
 
     @abstractmethod
     def _restore(self, columns: dict[str, np.ndarray], small: dict[str, np.ndarray]) -> None:
-        """Take back what `_columns` and `_small_arrays` gave; the small ones come flat, and none can be written to."""
+        """Restore the arrays of `_columns` and `_small_arrays`; the latter are flat, and all are read-only."""
 
 
 def blocks(n_samples: int, width: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield ranges of B samples that cover all, each with room for B + 1 rows of `width` float64 numbers.
+    """Yield consecutive ranges of B samples, each with a buffer of (B + 1, width) float64 numbers.
 
-    The room is the same each time: memory that is written to for the first time is slow.
+    The buffer is reused, since writing to newly allocated memory is slow.
     """
     size = max(64, _BLOCK_BYTES // (8 * width))
-    room = np.empty((min(size, n_samples) + 1, width))
+    buffer = np.empty((min(size, n_samples) + 1, width))
     for start in range(0, n_samples, size):
         stop = min(start + size, n_samples)
-        yield slice(start, stop), room[: stop - start + 1]
+        yield slice(start, stop), buffer[: stop - start + 1]
 
 
 def _to_column(array: np.ndarray) -> pa.Array:

@@ -1,4 +1,4 @@
-"""What moments take in: arrays of numbers, of the right shape, all finite."""
+"""Check the input of moments: arrays of finite numbers of the right shape."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from emms.errors import EstimatorError
 
 
 def as_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
-    """Return values as an array of numbers of this shape, in which a name stands for any length.
+    """Return values as an array of numbers of this shape, where a string stands for any length.
 
-    Where three dimensions are expected, two are taken as those of one label encoder. Only the first may have length
-    zero. `what` is what messages call the values. Raises EstimatorError when they are something else.
+    If three dimensions are expected, a third one of length 1 is added to two. Only the first may have length zero.
+    `what` is the name of the values in messages. Raises EstimatorError if they have another shape or type.
     """
     try:
         array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     except (ValueError, TypeError, RuntimeError) as cause:
-        raise EstimatorError(f"{what} cannot be made an array: {cause}") from cause
+        raise EstimatorError(f"{what} cannot be converted to an array: {cause}") from cause
     if len(shape) == 3 and array.ndim == 2:
         array = array[:, :, None]
     fits = array.ndim == len(shape) and all(
-        length == wanted if isinstance(wanted, int) else length or not axis
-        for axis, (length, wanted) in enumerate(zip(array.shape, shape, strict=True))
+        length == expected if isinstance(expected, int) else length or not axis
+        for axis, (length, expected) in enumerate(zip(array.shape, shape, strict=True))
     )
     if not fits or array.dtype.kind not in "fiu":
         raise EstimatorError(
@@ -33,7 +33,7 @@ def as_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
 
 
 def as_class_indices(y: Any) -> np.ndarray:
-    """Return class labels (N,) as an array of integers. Raises EstimatorError when they are something else."""
+    """Return class labels (N,) as an array of integers. Raises EstimatorError if they are something else."""
     array = np.asarray(y)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise EstimatorError(
@@ -44,12 +44,12 @@ def as_class_indices(y: Any) -> np.ndarray:
 
 
 def check_finite(X: np.ndarray, total: np.ndarray, what: str = "features") -> None:
-    """Raise EstimatorError if X (B, D1), called `what`, whose sum is `total`, are not all numbers."""
+    """Raise EstimatorError if X (B, D1), named `what` and with sum `total`, contains nan or infinity."""
     if not np.isfinite(total).all():
         bad = int((~np.isfinite(X)).any(axis=1).sum())
         if not bad:
             raise EstimatorError(f"{what} are too large to sum in float64; scale them, or leave the network out")
         raise EstimatorError(
-            f"{what} of {bad} of {len(X)} samples hold nan or infinity; "
+            f"{what} of {bad} of {len(X)} samples contain nan or infinity; "
             f"extract them again in float32, or leave the network out"
         )

@@ -7,20 +7,21 @@ from scipy.linalg.blas import dtrsm
 from scipy.linalg.lapack import dpotrf, dpstrf
 
 CONSTANT = float(np.finfo(np.float32).eps)
-"""A feature whose standard deviation is at most this part of its mean is constant: float32 cannot tell it apart."""
+"""A feature whose standard deviation is at most this fraction of its mean counts as constant (float32's precision)."""
 DEPENDENT = 1e-12
-"""A feature is a combination of others when they leave no more than this part of its variance. Float64 sums are exact
-to about 1e-15 of the variance and float32 features to 1e-14, so this keeps all that is signal and drops all noise."""
+"""A feature of which others leave at most this fraction of the variance unexplained counts as a combination of them.
+Float64 sums are exact to about 1e-15 of the variance and float32 features to 1e-14, so this separates signal from
+rounding."""
 
 
 class ColumnSpace:
-    """The span of the centred feature columns: a Cholesky factor of the independent ones' correlations.
+    """Column space of the centred features: a Cholesky factor of the correlations of independent columns.
 
     scatter: (D1, D1) about the mean, upper triangle; mean: (D1,); count: N. Columns are scaled to unit variance first,
-    so that the units of a feature do not matter. `rank` is the dimension, `columns` names the features kept.
+    so that the units of features do not matter. `rank` is the dimension, `columns` are the features kept.
 
-    penalties: (D1,), of ridge regression, on the square of each feature's weight. `solve` then gives its weights, and
-    `half` the part of the labels' squares that the penalised objective explains.
+    penalties: (D1,), of ridge regression, on the squares of the features' weights. `solve` then returns its weights,
+    and `half` refers to the penalised objective.
     """
 
     def __init__(self, scatter: np.ndarray, mean: np.ndarray, count: int, penalties: np.ndarray | None = None) -> None:
@@ -31,7 +32,7 @@ class ColumnSpace:
         correlations = scatter if len(varying) == len(mean) else scatter[np.ix_(varying, varying)]
         correlations = correlations * self._scale
         correlations *= self._scale[:, None]
-        # Exactly one, so that rounding does not decide on the first pivot of columns that depend on each other.
+        # Exactly 1, so that the first pivot of dependent columns is not decided by rounding.
         np.fill_diagonal(correlations, 1 if penalties is None else 1 + penalties[varying] * self._scale**2)
         self._factor, order = _factorise(correlations)
         self.columns: np.ndarray = varying[order]
@@ -57,18 +58,18 @@ class ColumnSpace:
 
 
 def varies(squares: np.ndarray, mean: np.ndarray, count: int) -> np.ndarray:
-    """Say of each feature whether it is more than a constant, (D1,); squares: sums of squares about the mean (D1,)."""
+    """Return whether each feature is not constant, (D1,); squares: sums of squares about the mean, (D1,)."""
     return squares > count * (CONSTANT * mean) ** 2
 
 
 def _factorise(correlations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return an upper triangular factor of the independent columns' correlations, and which columns these are."""
+    """Return the upper triangular factor of the correlations of independent columns, and the indices of these."""
     n = len(correlations)
     if n == 0:
         return correlations, np.arange(0)
     factor, failed_at = dpotrf(correlations, clean=0)
     if not failed_at and np.diag(factor).min() ** 2 > DEPENDENT:
         return factor, np.arange(n)
-    # Some columns depend on others: pivoting (several times slower) finds out which.
+    # Some columns depend on others: find them by pivoting, which is several times slower.
     factor, order, rank, _ = dpstrf(correlations, tol=DEPENDENT)
     return np.asfortranarray(factor[:rank, :rank]), order[:rank] - 1

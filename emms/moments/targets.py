@@ -1,4 +1,4 @@
-"""Moments of samples whose labels are vectors of their own: captions, answers, regression targets."""
+"""Moments of samples with a label vector each: captions, answers, regression targets."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class TargetMoments(Moments):
         self.target_mean = np.zeros((n_encoders, n_columns))
         """Mean of the label embeddings, (K, D2)."""
         self.target_scatter = np.zeros((n_encoders, n_encoders, n_columns))
-        """Per column, sums of products of two encoders' embeddings about their means, (K, K, D2)."""
+        """Per column, sums of products of two encoders' centred embeddings, (K, K, D2)."""
         self._cross = np.zeros((n_features, n_encoders * n_columns), order="F")
 
     def update(self, X: Any, Z: Any) -> Self:
-        """Take in a batch: X (B, D1) features, Z (B, D2, K) their label embeddings; (B, D2) is K = 1.
+        """Add a batch: X (B, D1) features, Z (B, D2, K) their label embeddings; (B, D2) is K = 1.
 
         Raises EstimatorError for nan, infinity and wrong shapes.
         """
@@ -43,31 +43,31 @@ class TargetMoments(Moments):
                 return self
             part = type(self)(X.shape[-1], D2, K)
             if not np.isfinite(Z).all():
-                raise EstimatorError("label embeddings hold nan or infinity; use another label encoder")
+                raise EstimatorError("label embeddings contain nan or infinity; use another label encoder")
             part.count, part.target_mean = len(Z), Z.mean(axis=0, dtype=np.float64).T
             centred = np.swapaxes(Z, 1, 2) - part.target_mean
             part.mean, part._scatter, part._cross = sums(X, centred.reshape(len(Z), -1))
             part.target_scatter = np.einsum("njd,nkd->jkd", centred, centred)
-            return self._take_in(part)
+            return self._add(part)
         X = as_numbers("features", X, "samples", self.n_features)
         if len(X) != len(Z):
-            raise EstimatorError(f"{len(X)} rows of features, but {len(Z)} label embeddings; there must be one a row")
-        self._forget()
-        for rows, room in blocks(len(X), self.n_features + K * D2):
-            # BLAS wants each block in one piece, and reads a C-ordered one as its transpose.
-            size = len(room) - 1
-            flat = room.reshape(-1)
+            raise EstimatorError(f"{len(X)} rows of features, but {len(Z)} label embeddings; there must be one per row")
+        self._clear_cache()
+        for rows, buffer in blocks(len(X), self.n_features + K * D2):
+            # BLAS needs each block to be contiguous, and reads a C-ordered one as its transpose.
+            size = len(buffer) - 1
+            flat = buffer.reshape(-1)
             block = flat[: (size + 1) * self.n_features].reshape(size + 1, self.n_features)
             targets = flat[block.size :].reshape(size + 1, K, D2)
             block[:-1], targets[:-1] = X[rows], np.swapaxes(Z[rows], 1, 2)
             total, target_total = block[:-1].sum(axis=0), targets[:-1].sum(axis=0)
             check_finite(X[rows], total)
             if not np.isfinite(target_total).all():
-                raise EstimatorError("label embeddings hold nan or infinity; use another label encoder")
-            apart = target_total / size - self.target_mean
+                raise EstimatorError("label embeddings contain nan or infinity; use another label encoder")
+            shift = target_total / size - self.target_mean
             targets[:-1] -= target_total / size
-            targets[-1] = self._absorb(block, total) * apart
-            self.target_mean = self.target_mean + apart * (size / self.count)
+            targets[-1] = self._absorb(block, total) * shift
+            self.target_mean = self.target_mean + shift * (size / self.count)
             for j, k in combinations_with_replacement(range(K), 2):
                 self.target_scatter[j, k] += np.einsum("bd,bd->d", targets[:, j], targets[:, k])
                 self.target_scatter[k, j] = self.target_scatter[j, k]
@@ -78,17 +78,17 @@ class TargetMoments(Moments):
     def label_products(
         self, label_embeddings: np.ndarray | None = None, space: ColumnSpace | None = None
     ) -> LabelProducts:
-        """Return what EMMS needs to know of the label embeddings that came with the samples."""
+        """Return the inner products of the samples' label embeddings."""
         self._check_none(label_embeddings)
         scale = self._scale()
         total = np.einsum("jkd,jd,kd->jk", self.target_scatter, scale, scale)
         half = (space or self.space).half(self._cross)
         half *= scale.ravel()
-        half = half.ravel("K").reshape(len(scale), -1)  # one row an encoder; no copy, as columns lie in one piece
+        half = half.ravel("K").reshape(len(scale), -1)  # one row per encoder; no copy, since columns are contiguous
         return LabelProducts(total, half @ half.T, scale.shape[1])
 
     def label_variances(self, label_embeddings: np.ndarray | None = None) -> np.ndarray:
-        """Return the largest variance of each encoder's columns, standardised, (K,): 1 unless they hardly vary."""
+        """Return the largest variance of each encoder's standardised columns, (K,): 1 unless they hardly vary."""
         self._check_none(label_embeddings)
         return (np.einsum("kkd->kd", self.target_scatter) * self._scale() ** 2).max(axis=1) / max(self.count, 1)
 
@@ -102,7 +102,7 @@ class TargetMoments(Moments):
     def held_out(
         self, space: ColumnSpace, part: Self, weights: np.ndarray, label_embeddings: np.ndarray | None = None
     ) -> tuple[float, float]:
-        """Return what a regression on these samples leaves of others' labels, and what there was to explain."""
+        """Return the residual and total sums of squares of a regression on other samples; see `Moments.held_out`."""
         coefficients = space.solve(self.cross(weights, label_embeddings))
         mixing = weights[:, None] * self._scale()  # (K, D2)
         x, z = part.mean - self.mean, part.target_mean - self.target_mean
@@ -115,7 +115,7 @@ class TargetMoments(Moments):
     def raw_labels(
         self, basis: np.ndarray, label_embeddings: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return basis' X'Z, (r, D2, K), and the columns' sums of squares, (D2, K), nothing centred."""
+        """Return basis' X'Z, (r, D2, K), and the columns' sums of squares, (D2, K), without centring."""
         self._check_none(label_embeddings)
         K, D2 = self.target_mean.shape
         centred = (basis.T @ self._cross).reshape(-1, K, D2)
@@ -124,21 +124,21 @@ class TargetMoments(Moments):
         return np.swapaxes(projected, 1, 2), squares
 
     def standardised(self, label_embeddings: np.ndarray) -> np.ndarray:
-        """Return label embeddings (B, D2, K) standardised over these samples, the encoders side by side, (B, K D2)."""
+        """Return label embeddings (B, D2, K) standardised over these samples, all encoders concatenated, (B, K D2)."""
         scaled = (np.swapaxes(label_embeddings, 1, 2) - self.target_mean) * self._scale()
         return scaled.reshape(len(scaled), -1)
 
     def crosses(self) -> np.ndarray:
-        """Return (X - mean)'Z for standardised label embeddings, the encoders side by side, (D1, K D2)."""
+        """Return (X - mean)'Z for standardised label embeddings, all encoders concatenated, (D1, K D2)."""
         return self._cross * self._scale().ravel()
 
     def _scale(self) -> np.ndarray:
-        """One over the standard deviation of each column, (K, D2)."""
+        """Return the inverse standard deviation of each column, (K, D2)."""
         return 1 / (np.sqrt(np.einsum("kkd->kd", self.target_scatter) / max(self.count, 1)) + EPSILON)
 
     def _check_none(self, label_embeddings: np.ndarray | None) -> None:
         if label_embeddings is not None:
-            raise EstimatorError("these moments already hold one label embedding a sample; give no others")
+            raise EstimatorError("these moments already contain one label embedding per sample; give no others")
 
     def _combined(self, other: Self, sign: int) -> Self:
         result = super()._combined(other, sign)

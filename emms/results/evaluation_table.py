@@ -1,4 +1,4 @@
-"""An evaluation as a table for a terminal."""
+"""Table of an evaluation for a terminal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from emms.evaluation import METRICS
-from emms.results.tables import add_whole, fitting
+from emms.results.tables import add_numbers, fitting
 
 
 def evaluation_table(evaluation: pl.DataFrame, width: int) -> Table:
-    """Return an evaluation with as many metrics as there is room for in so many columns."""
+    """Return a table of an evaluation, with as many metrics as fit into `width` characters."""
     first, *others = METRICS
 
     def build(metrics: Sequence[str]) -> Table:
@@ -23,7 +23,7 @@ def evaluation_table(evaluation: pl.DataFrame, width: int) -> Table:
         columns = {"models": [str(n) for n in evaluation["n_models"]]}
         columns |= {m: ["-" if v is None else f"{v:.3f}" for v in evaluation[m]] for m in (first, *metrics)}
         for name, cells in columns.items():
-            add_whole(shown, name.replace("_", " "), cells)
+            add_numbers(shown, name.replace("_", " "), cells)
         for row, *numbers in zip(evaluation.iter_rows(named=True), *columns.values(), strict=True):
             shown.add_row(Text(row["dataset"] or ""), Text(row["estimator"] or ""), *numbers)
         if hidden := others[len(metrics) :]:

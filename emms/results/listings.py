@@ -1,4 +1,4 @@
-"""What `emms models` and `emms estimators` print."""
+"""Output of `emms models` and `emms estimators`."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ from emms.models.base import Size
 from emms.spec import ModelSpec
 
 MEASURING_S = 30.0
-"""How long networks are measured whose sizes are not known yet; those measured are remembered."""
+"""Time limit for measuring networks whose sizes are not cached."""
 
 
 def find_models(pattern: str) -> tuple[list[ModelSpec], list[str]]:
-    """Return the networks that match a pattern such as `resnet*` or `timm:vit_*`, and which sources cannot be asked.
+    """Return the networks that match a pattern such as `resnet*` or `timm:vit_*`, and the errors of broken sources.
 
     Raises EMMSError if none matches.
     """
     source, colon, name = pattern.rpartition(":")
     name = name if set("*?[") & set(name) else f"*{name}*"
-    found, broken = list[ModelSpec](), [str(error) for error in SOURCES.broken()]
+    models, broken = list[ModelSpec](), [str(error) for error in SOURCES.broken()]
     for known, family in SOURCES:
         if colon and known != source:
             continue
         try:
-            found += [ModelSpec(source=known, name=n) for n in family.names(name)]
-        except Exception as cause:  # a plug-in's code
-            broken.append(f"source of networks '{known}' fails ({printable(cause)}); it is {SOURCES.origin(known)}")
-    if not found:
-        raise EMMSError(f"no model matches '{pattern}'; patterns are as in a shell: '*resnet*'")
-    return found, broken
+            models += [ModelSpec(source=known, name=n) for n in family.names(name)]
+        except Exception as cause:  # from a plug-in
+            broken.append(
+                f"source of networks '{known}' fails ({printable(cause)}); it comes from {SOURCES.origin(known)}"
+            )
+    if not models:
+        raise EMMSError(f"no model matches '{pattern}'; patterns are as in a shell, such as '*resnet*'")
+    return models, broken
 
 
 def model_lines(models: Sequence[ModelSpec], watched: Callable[[Iterable[ModelSpec]], Iterable[ModelSpec]]) -> str:
-    """Return a line for each network with its sizes, which are left blank where measuring them would take too long.
+    """Return one line per network with its sizes, which are left blank after a time limit.
 
-    watched: shows progress over what it is given.
+    watched: wraps an iterable to show progress.
     """
     width = max(len(model.id) for model in models)
-    # Plain lines: rich would take seconds for a table of thousands, and fold names that a pipe is to search.
+    # Not a rich table, which would take seconds for thousands of rows, and fold names that users may want to grep.
     lines = [f"{'model':<{width}}  features  M params  G mult-adds"]
     deadline = time.monotonic() + MEASURING_S
     for model in watched(models):
@@ -59,7 +61,7 @@ def model_lines(models: Sequence[ModelSpec], watched: Callable[[Iterable[ModelSp
 
 
 def estimator_table() -> Table:
-    """Return what each estimator measures, needs, reads and costs, and its paper."""
+    """Return a table of the estimators: what they measure, need, read and cost, and their papers."""
     table = Table(header_style="bold", show_lines=True)
     table.add_column("name", no_wrap=True)
     table.add_column("measures, needs and reads, cost, paper", overflow="fold")

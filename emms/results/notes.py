@@ -1,4 +1,4 @@
-"""What to be wary of in a ranking, in sentences."""
+"""Warnings about a ranking."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SAMPLES_PER_FEATURE = 5
 
 
 def few_samples(frame: pl.DataFrame, samples: int, concerned: Sequence[str], estimators: Sequence[str]) -> list[str]:
-    """Return a warning that names the candidates with too few samples for their width, or nothing.
+    """Return a warning with the candidates that have too few samples for their width, or an empty list.
 
-    frame: the ranking. concerned: those of the estimators whose scores reward width.
+    frame: the ranking. concerned: the estimators whose scores reward width.
     """
     wide = frame.filter(pl.col("features") * SAMPLES_PER_FEATURE > samples)
     if wide.is_empty() or not concerned:
@@ -26,30 +26,30 @@ def few_samples(frame: pl.DataFrame, samples: int, concerned: Sequence[str], est
     return [
         f"{samples:,} samples are few for features this wide, and scores by {', '.join(concerned)} reward width: "
         f"{widest:,} random features would explain {chance} of any labels, so wide networks, trained or not, look "
-        f"better than they are. Concerned: {names}. What helps: "
-        f"{'to go by' if 'emms-decoded' in estimators else 'the estimator'} emms-decoded, whose score holds out of "
-        f"sample, {SAMPLES_PER_FEATURE} samples a feature ({widest * SAMPLES_PER_FEATURE:,}) or more, narrower layers "
-        f"(model@layer), and untrained controls to compare with"
+        f"better than they are. Affected: {names}. Remedies: "
+        f"{'rank by' if 'emms-decoded' in estimators else 'the estimator'} emms-decoded, which scores held-out "
+        f"samples; {SAMPLES_PER_FEATURE} samples per feature ({widest * SAMPLES_PER_FEATURE:,}) or more; narrower "
+        f"layers (model@layer); untrained controls for comparison"
     ]
 
 
 def constant_features(models: Sequence[str]) -> list[str]:
-    """Return a warning that names candidates whose features are the same for all samples, or nothing."""
+    """Return a warning with the candidates whose features are the same for all samples, or an empty list."""
     if not models:
         return []
     return [
-        f"the features of {', '.join(models)} are the same for all samples, so their scores say nothing: check that "
-        f"the samples differ (grey or empty images?) and that the weights are not all zero"
+        f"the features of {', '.join(models)} are the same for all samples, so their scores have no meaning: check "
+        f"that the samples differ (grey or empty images?) and that the weights are not all zero"
     ]
 
 
 def missing_scores(reasons: Mapping[tuple[str, str], str]) -> list[str]:
-    """Return a warning for each reason why scores are missing; reasons: by model and estimator."""
-    lacking: dict[str, list[tuple[str, str]]] = {}
+    """Return one warning per reason why scores are missing; reasons: by model and estimator."""
+    by_reason: dict[str, list[tuple[str, str]]] = {}
     for pair, reason in reasons.items():
-        lacking.setdefault(reason, []).append(pair)
+        by_reason.setdefault(reason, []).append(pair)
     return [
         f"no score by {', '.join(dict.fromkeys(estimator for _, estimator in pairs))} for "
         f"{', '.join(dict.fromkeys(model for model, _ in pairs))}: {reason}"
-        for reason, pairs in lacking.items()
+        for reason, pairs in by_reason.items()
     ]

@@ -1,4 +1,4 @@
-"""What a dry run found, as a table for a terminal."""
+"""Table of a dry run for a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 
 def plan_table(steps: Iterable[tuple[str, str, str]]) -> Table:
-    """Return a table of steps, each given as its stage, what it is of, and its state."""
+    """Return a table of steps, each a tuple of its stage, its subject, and its state."""
     table = Table(header_style="bold")
     for heading in ("stage", "of", "state"):
         table.add_column(heading, overflow="fold")

@@ -1,4 +1,4 @@
-"""The result of a run: which candidate comes first, what each costs, and what to be wary of."""
+"""The result of a run: the ranked candidates, their costs, and warnings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCORES = pl.Schema(
         "trained": pl.Boolean,
     }
 )
-"""Columns of the table of all scores: a row per candidate and estimator."""
+"""Columns of the table of all scores: one row per candidate and estimator."""
 RANKING = pl.Schema(
     {
         "rank": pl.Int64,
@@ -45,18 +45,18 @@ RANKING = pl.Schema(
         "trained": pl.Boolean,
     }
 )
-"""Columns of the ranking: a row per candidate."""
+"""Columns of the ranking: one row per candidate."""
 
 
 @dataclass(frozen=True)
 class Ranking:
     """Candidates, best first.
 
-    frame: a row per candidate: rank (ties share one), model, score, low and high (its 95 % confidence interval) and
-    best_3 (the probability of being among the best three), which are null where the estimator does not cross-validate,
-    estimator, features (D1), parameters in millions, samples per second (the median over batches of the forward pass
-    alone, when features were computed), trained or not.
-    scores: a row per candidate and estimator, with the columns of SCORES.
+    frame: one row per candidate: rank (tied candidates share one), model, score, low and high (its 95 % confidence
+    interval) and best_3 (the probability of being among the best three), which are null if the estimator is not
+    cross-validated, estimator, features (D1), parameters in millions, samples per second (of the forward pass, the
+    median over batches when the features were computed), trained or not.
+    scores: one row per candidate and estimator, with the columns of SCORES.
     """
 
     frame: pl.DataFrame
@@ -65,13 +65,13 @@ class Ranking:
     """Candidates that could not be ranked, with the reason."""
     warnings: list[str] = field(default_factory=list)
     evaluation: pl.DataFrame | None = None
-    """How well each estimator's ranking agrees with the truth, where truth was given."""
+    """Agreement of each estimator's ranking with the truth, if the spec has a truth table."""
     run: dict[str, Any] = field(default_factory=dict)
-    """What was run, with which versions, how long it took, what was computed and what came from the store."""
+    """Record of the run: its spec, versions, times, and what was computed or found in the store."""
     agreement: list[str] = field(default_factory=list)
-    """How well the ranking agrees with the truth, in words."""
+    """Agreement of the ranking with the truth, as text."""
     throughput: str = "samples/s"
-    """What the table calls the number of samples per second."""
+    """Heading of the samples per second in the table."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -89,11 +89,11 @@ class Ranking:
         return capture.get()
 
     def table(self, width: int = 120) -> Table:
-        """Return the ranking as a table for a terminal of so many columns; see `emms.results.ranking_table`."""
+        """Return the ranking as a table for a terminal of `width` characters; see `emms.results.ranking_table`."""
         return ranking_table(self.frame, self.scores, self.throughput, width)
 
     def write(self, folder: Path) -> None:
-        """Write ranking.csv, scores.parquet, run.json and, where truth was given, evaluation.csv.
+        """Write ranking.csv, scores.parquet, run.json and, if there is an evaluation, evaluation.csv.
 
         Raises StoreError if the folder cannot be written.
         """
@@ -102,7 +102,7 @@ class Ranking:
             self.frame.write_csv(folder / "ranking.csv")
             self.scores.write_parquet(folder / "scores.parquet")
             if self.evaluation is None:
-                # That of an earlier run would seem to be of this one.
+                # Remove that of an earlier run.
                 (folder / "evaluation.csv").unlink(missing_ok=True)
             else:
                 self.evaluation.write_csv(folder / "evaluation.csv")
@@ -114,13 +114,13 @@ class Ranking:
 def ordered(candidates: pl.DataFrame, folds: np.ndarray | None, seed: int, samples: int | None = None) -> pl.DataFrame:
     """Return candidates, best first, with the columns of RANKING.
 
-    candidates: a row each, with the columns of RANKING that do not come of comparing them. folds: (F, M), the score of
-    each fold alone, in the order of the M candidates; None where the estimator does not cross-validate. samples: of
-    how many samples the scores are proportions; None if they are not.
+    candidates: one row per candidate, with all columns of RANKING except those computed here. folds: (F, M), the scores
+    of each fold, in the order of the M candidates; None if the estimator is not cross-validated. samples: the number of
+    samples of which scores are proportions; None if they are not proportions.
     """
     if folds is not None:
-        sure = uncertainty(candidates["score"].to_numpy(), folds, seed, samples=samples)
-        frame = candidates.with_columns(rank=sure.rank, low=sure.low, high=sure.high, best_3=sure.best)
+        computed = uncertainty(candidates["score"].to_numpy(), folds, seed, samples=samples)
+        frame = candidates.with_columns(rank=computed.rank, low=computed.low, high=computed.high, best_3=computed.best)
     else:
         missing = pl.lit(None, pl.Float64)
         frame = candidates.with_columns(

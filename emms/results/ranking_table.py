@@ -1,4 +1,4 @@
-"""A ranking as a table for a terminal."""
+"""Table of a ranking for a terminal."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from emms.results.tables import add_whole, fitting
+from emms.results.tables import add_numbers, fitting
 from emms.results.uncertainty import BEST
 
 
 def ranking_table(frame: pl.DataFrame, scores: pl.DataFrame, throughput: str, width: int) -> Table:
-    """Return a ranking and its scores as a table for a terminal of so many columns.
+    """Return a ranking and its scores as a table for a terminal of `width` characters.
 
-    Where the terminal is narrow names fold, and columns are left to the files; those that stay are whole.
+    In a narrow terminal, names are folded and columns are left out; the caption says in which file they are.
     """
-    # The estimator that orders may lack a score of the first candidate.
+    # The estimator of the ranking is first, even if `scores` starts with another one.
     first, *others = pl.concat([frame["estimator"], scores["estimator"]]).unique(maintain_order=True)
     facts = ("features", "M params", throughput)
-    sure = frame["low"].null_count() < len(frame)
+    has_intervals = frame["low"].null_count() < len(frame)
     by_pair = {(row["model"], row["estimator"]): row["score"] for row in scores.iter_rows(named=True)}
     tied = set(frame["rank"].filter(frame["rank"].is_duplicated()))
     # Among three candidates or fewer, all are among the best three.
-    chances = ["best 3"] if sure and len(frame) > BEST else []
+    chances = ["best 3"] if has_intervals and len(frame) > BEST else []
 
     def cell(row: dict[str, Any], column: str, optional: Sequence[str]) -> str:
         if column == "best 3":
@@ -55,19 +55,19 @@ def ranking_table(frame: pl.DataFrame, scores: pl.DataFrame, throughput: str, wi
             caption_justify="left",
         )
         rows = list(frame.iter_rows(named=True))
-        places = [f"{row['rank']}{'=' if row['rank'] in tied else ' '}" for row in rows]
-        add_whole(table, "rank", places)
+        ranks = [f"{row['rank']}{'=' if row['rank'] in tied else ' '}" for row in rows]
+        add_numbers(table, "rank", ranks)
         table.add_column("model", overflow="fold", min_width=16 if optional else 8)
         cells = [[cell(row, name, optional) for row in rows] for name in shown]
         for name, column in zip(shown, cells, strict=True):
-            add_whole(table, name, column)
-        for row, place, *numbers in zip(rows, places, *cells, strict=True):
-            table.add_row(place, Text(row["model"]), *numbers, style=None if row["trained"] else "dim")
+            add_numbers(table, name, column)
+        for row, rank, *numbers in zip(rows, ranks, *cells, strict=True):
+            table.add_row(rank, Text(row["model"]), *numbers, style=None if row["trained"] else "dim")
         return table
 
-    return fitting(build, [*(["±"] if sure else []), *chances, *facts, *others], width)
+    return fitting(build, [*(["±"] if has_intervals else []), *chances, *facts, *others], width)
 
 
 def _number(score: float | None) -> str:
-    """Return a score as the table shows it; one that rounds to zero has no sign."""
+    """Format a score for the table; one that rounds to zero has no sign."""
     return "-" if score is None else f"{score:z.4f}"

@@ -1,4 +1,4 @@
-"""What run.json says: what was run, with which versions, how long it took, what was computed."""
+"""Parts of run.json: what was computed or found in the store, and the versions of packages."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ PACKAGES = ("emms", "torch", "timm", "transformers", "numpy", "scipy", "scikit-l
 
 
 def provenance(names: Iterable[str], computed: Collection[str] | None) -> dict[str, list[str]]:
-    """Return which of these artifacts were computed, and which were in the store."""
-    named, made = list(names), set(computed or ())
+    """Return which of these artifacts were computed, and which were found in the store."""
+    all_names, computed_names = list(names), set(computed or ())
     return {
-        "computed": [name for name in named if name in made],
-        "from store": [name for name in named if name not in made],
+        "computed": [name for name in all_names if name in computed_names],
+        "from store": [name for name in all_names if name not in computed_names],
     }
 
 
 def versions() -> dict[str, str]:
-    """Return the version of every package that results may depend on, as far as it is installed."""
-    found = {}
+    """Return the versions of the installed packages on which results may depend."""
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -1,4 +1,4 @@
-"""Tables for terminals of any width: what does not fit is left out, and said to be, instead of being cut."""
+"""Tables for terminals of any width: columns that do not fit are left out, not truncated."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 HEADING = 12
-"""A longer heading than this is broken, if the cells below it are not as wide."""
+"""Headings longer than this are wrapped, unless the cells are as wide."""
 
 
-def add_whole(table: Table, heading: str, cells: Sequence[str]) -> None:
-    """Add a column of numbers, which are never cut; cells are what will stand in it."""
+def add_numbers(table: Table, heading: str, cells: Sequence[str]) -> None:
+    """Add a column of numbers that is never truncated; cells: its future content."""
     widest = max(map(cell_len, cells), default=0)
     lines = textwrap.wrap(heading, max(widest, HEADING))
     width = max(widest, *map(cell_len, lines))
@@ -22,9 +22,9 @@ def add_whole(table: Table, heading: str, cells: Sequence[str]) -> None:
 
 
 def fitting(build: Callable[[Sequence[str]], Table], optional: Sequence[str], width: int) -> Table:
-    """Return the table of as many optional columns, from the first on, as fit into a terminal of so many columns.
+    """Return a table with as many of the first optional columns as fit into a terminal of `width` characters.
 
-    build: makes the table with the optional columns it is given, each column with its `min_width`.
+    build: returns the table with these optional columns; each column has a `min_width`.
     """
     for shown in range(len(optional), 0, -1):
         table = build(optional[:shown])

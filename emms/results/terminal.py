@@ -1,4 +1,4 @@
-"""Progress in a terminal or a notebook: the phase of the run, and a bar for each model."""
+"""Show progress in a terminal or a notebook: the phase of the run, and one bar per model."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from rich.progress import (
 from rich.text import Text
 
 LOG_S = 30.0
-"""Seconds between two lines of a log, where there is no terminal that shows bars."""
+"""Seconds between two lines of the log, if there is no terminal for progress bars."""
 
 
 class Terminal:
-    """Shows progress while it is entered as a context.
+    """A listener that shows progress while it is entered as a context.
 
     `emms.rank` enters it: `emms.rank("spec.yaml", progress=Terminal())`.
     """
@@ -46,7 +46,7 @@ class Terminal:
         self._bars: dict[str, TaskID] = {}
         self._warned: set[str] = set()
         self._kept: dict[str, tuple[int, int]] = {}
-        self._phase, self._began = "", time.monotonic()
+        self._phase, self._began = "starting", time.monotonic()
         self._entered, self._stopping, self._left = 0, False, Event()
 
     def __enter__(self) -> Self:
@@ -67,16 +67,16 @@ class Terminal:
             self._progress.stop()
 
     def stop(self) -> None:
-        """Have the run stop: the work that reports next is interrupted. May be called from any thread."""
+        """Stop the run: the next call of `stage` or `advance` raises KeyboardInterrupt. May be called in any thread."""
         self._stopping = True
         self.console.print("stopping …", highlight=False)
 
     def kept(self, what: str, done: int, total: int) -> None:
-        """Note how many samples of a model are in the store."""
+        """Record how many samples of a model are in the store."""
         self._kept[what] = (done, total)
 
     def what_is_kept(self) -> str:
-        """Return how much of the features computed so far is in the store, in words."""
+        """Return text on how many features are in the store."""
         if not self._kept:
             return "no features had been computed yet"
         parts = [f"{done:,} of {total:,} for {what}" for what, (done, total) in self._kept.items()]
@@ -84,13 +84,13 @@ class Terminal:
         return f"features kept: {', '.join(parts[:3])}{more}"
 
     def stage(self, name: str) -> None:
-        """Say which phase begins. Raises KeyboardInterrupt if the run is to stop."""
+        """Print the phase that begins. Raises KeyboardInterrupt if the run is to stop."""
         self._interrupt()
         self._phase, self._began = name, time.monotonic()
         self.console.print(f"{name} …", style="dim", markup=False, highlight=False)
 
     def advance(self, what: str, done: int, total: int, throughput: float) -> None:
-        """Move the bar of a model. Raises KeyboardInterrupt if the run is to stop."""
+        """Update the bar of a model. Raises KeyboardInterrupt if the run is to stop."""
         self._interrupt()
         if what not in self._bars:
             self._bars[what] = self._progress.add_task(what, total=total, completed=done, throughput=0.0)
@@ -99,13 +99,13 @@ class Terminal:
             self.console.print(f"  {what}: {total:,} samples", markup=False, highlight=False)
 
     def failed(self, what: str, reason: str) -> None:
-        """Say that something is left out, and why."""
+        """Print the reason why something is left out."""
         if what in self._bars:
             self._progress.stop_task(self._bars[what])
         self.console.print(f"left out: {reason}", style="red", markup=False, highlight=False)
 
     def warn(self, message: str) -> None:
-        """Show a warning, once."""
+        """Print a warning, once."""
         if message in self._warned:
             return
         self._warned.add(message)
@@ -116,7 +116,7 @@ class Terminal:
             raise KeyboardInterrupt
 
     def _log(self) -> None:
-        """Print a line every so often, so that nobody takes a long silence for a hanging process."""
+        """Print a line every LOG_S seconds, so that users see that the process is not hanging."""
         while not self._left.wait(LOG_S):
             seconds = time.monotonic() - self._began
             running = [task for task in self._progress.tasks if not task.finished]
@@ -130,7 +130,7 @@ class Terminal:
 
 
 class _Throughput(ProgressColumn):
-    """Samples per second through the forward pass: the same number as in the table of results."""
+    """Samples per second through the forward pass, as in the table of results."""
 
     def render(self, task: Task) -> Text:
         throughput = task.fields["throughput"]

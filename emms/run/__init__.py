@@ -1,1 +1,1 @@
-"""What a run does, stage by stage."""
+"""A run: its stages, the order in which they are carried out, and their execution."""

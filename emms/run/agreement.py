@@ -1,4 +1,4 @@
-"""How well the ranking of a run agrees with the truth that its spec names."""
+"""Evaluate the ranking of a run with the truth table of its spec."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from emms.spec import Spec
 
 
 def read_truth(spec: Spec) -> pl.DataFrame:
-    """Return the truth that a spec names, its models called by the ids of the candidates. Raises EMMSError."""
+    """Return the truth table of a spec, with models renamed to the ids of the candidates. Raises EMMSError."""
     names = {model.id: model.other_names for model in spec.models}
     return named_as(read_table(str(spec.truth)), names, f"the truth in '{spec.truth}'")
 
 
 def agreement(spec: Spec, scores: pl.DataFrame) -> tuple[pl.DataFrame, list[str], list[str]]:
-    """Return the evaluation of all scores, and in words that of the estimator that orders: to show, and to warn of.
+    """Return the evaluation of all scores, and lines of text about the first estimator: results, and warnings.
 
-    scores: a row per candidate and estimator, null where there is no score. Raises EMMSError.
+    scores: one row per candidate and estimator, null if there is no score. Raises EMMSError.
     """
     evaluation = evaluate(scores, read_truth(spec))
     shown, warnings = [], []

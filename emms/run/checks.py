@@ -1,4 +1,4 @@
-"""Everything that can be found wrong with a spec before a network runs, all of it at once."""
+"""Check a spec before any network runs, and report all faults at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emms.store.folders import removed_after
 
 
 def check_run(spec: Spec) -> None:
-    """Raise SpecError that lists every fault of what a whole run needs: device, store, output, estimators, truth."""
+    """Raise SpecError with all faults in the device, store, output, truth, label encoders and estimators of a spec."""
     _report(
         [
             lambda: spec.device == "auto" or choose_device(spec.device),
@@ -37,12 +37,12 @@ def check_run(spec: Spec) -> None:
 
 
 def check_models(spec: Spec) -> None:
-    """Raise SpecError that lists every candidate whose name, layer or checkpoint cannot be."""
+    """Raise SpecError with all candidates whose name, layer, pooling or checkpoint is invalid."""
     _report([_later(_check_model, (model, spec)) for model in spec.models])
 
 
-def _check_model(wanted: tuple[ModelSpec, Spec]) -> None:
-    model, spec = wanted
+def _check_model(model_and_spec: tuple[ModelSpec, Spec]) -> None:
+    model, spec = model_and_spec
     network = candidate(model, Store(spec.store))
     inputs = downstream(spec.task).inputs()
     if not network.reads <= inputs:
@@ -78,15 +78,15 @@ def _check_truth(spec: Spec) -> None:
     known = truth["model"].to_list()
     if not set(known) & set(ids):
         raise SpecError(
-            f"truth '{spec.truth}' knows none of the models ranked (it has '{known[0]}', the spec '{ids[0]}'"
-            f"{did_you_mean(ids[0], known)}); its column `model` must hold names as `emms rank --dry-run` prints them"
+            f"truth '{spec.truth}' has none of the ranked models (it has '{known[0]}', the spec '{ids[0]}'"
+            f"{did_you_mean(ids[0], known)}); its column `model` must have names as printed by `emms rank --dry-run`"
         )
     scores = {"dataset": spec.dataset.name, "model": ids, "estimator": "any", "score": [0.0] * len(ids)}
     evaluate(pl.DataFrame(scores), truth)
 
 
-def _later(check: Callable[[Any], object], what: Any) -> Callable[[], object]:
-    return lambda: check(what)
+def _later(check: Callable[[Any], object], argument: Any) -> Callable[[], object]:
+    return lambda: check(argument)
 
 
 def _report(checks: list[Callable[[], object]]) -> None:

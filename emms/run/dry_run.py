@@ -1,4 +1,4 @@
-"""What a run would compute and what is already in the store; nothing is downloaded and no network runs."""
+"""Dry run: what a run would compute and what is already in the store, without downloads and without networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IN_STORE, TO_COMPUTE, TO_DOWNLOAD = "in the store", "to compute", "to download"
 
 @dataclass(frozen=True)
 class Step:
-    """One artifact of a run: what it is, of what, and whether it is there."""
+    """One artifact of a run: its stage, what it belongs to, and whether it is in the store."""
 
     stage: str
     of: str
@@ -28,16 +28,16 @@ class Step:
 
 
 class DryRun(Executor):
-    """Carries out no stage but the listing of the samples, which all else depends on, and notes what is missing."""
+    """Carries out only the listing of the samples, on which everything depends, and records what is missing."""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self.steps: list[Step] = []
         self.to_extract: list[Extracted] = []
-        """Networks whose features are to be computed."""
+        """Features to be computed."""
 
     def passes(self, networks: Sequence[Resolved]) -> list[list[Resolved]]:
-        """Return one pass for all networks, without asking how much memory there is."""
+        """Return one pass for all networks, regardless of memory."""
         return [list(networks)] if networks else []
 
     def _run(self, stage: Stage[R], calls: Sequence[Call], fatal: Errors) -> list[R | Failed]:
@@ -74,13 +74,13 @@ class DryRun(Executor):
 def dry_run(spec: Spec) -> DryRun:
     """Return what a run would do. The dataset is listed and digested, since everything depends on it.
 
-    What is found out about the dataset is remembered in the store if there is one; none is created.
+    The listing and the digests are written to the store if it exists; no store is created.
     Raises EMMSError as a run would before its first network.
     """
     check_run(spec)
     check_models(spec)
     store = Store(spec.store)
-    with TemporaryDirectory() as folder:  # the stages need some store to hand things on through
+    with TemporaryDirectory() as folder:  # the listing has to be stored somewhere
         do = DryRun(Workspace(spec, store if store.exists() else Store(folder)))
         rank_candidates(spec, do)
     return do

@@ -1,4 +1,4 @@
-"""How long the features of a run will take, roughly, before any network runs."""
+"""Estimate how long the features of a run will take, before any network runs."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from emms.run.references import Extracted
 from emms.run.stage import Workspace
 
 EFFICIENCY = 0.2
-"""The part of the speed of a matrix product that networks reach: on a CPU 0.1 (depthwise convolutions) to 0.4."""
+"""Speed of networks relative to that of a matrix product: on a CPU 0.1 (depthwise convolutions) to 0.4."""
 _SIZE = 2048
 
 
 def estimate(run: Workspace, missing: Sequence[Extracted]) -> str:
-    """Return in words how long it will take to compute missing features.
+    """Return a sentence on how long it will take to compute missing features.
 
-    From the multiply-adds of each network per sample and the speed of a matrix product on this machine. Layers of one
-    network share a forward pass.
+    Computed from the multiply-adds of each network per sample and the speed of a matrix product on this machine. Layers
+    of one network share a forward pass.
     """
     networks = {
-        str((one.key.network, one.key.preprocessing)) if one.key else one.model.unaliased_id.partition("@")[0]: one
-        for one in missing
+        str((item.key.network, item.key.preprocessing)) if item.key else item.model.unaliased_id.partition("@")[0]: item
+        for item in missing
     }
-    sizes = [Size(*candidate(one.model, run.store).size()) for one in networks.values()]
+    sizes = [Size(*candidate(item.model, run.store).size()) for item in networks.values()]
     work = sum(size.multiply_adds or 0 for size in sizes) * missing[0].samples.count
     unknown = sum(size.multiply_adds is None for size in sizes)
     rest = f", without {unknown} networks of unknown cost" if unknown else ""
     if not work:
-        return "the time that features will take is not known"
+        return "the time for features cannot be estimated"
     return f"features will take about {_duration(work / (EFFICIENCY * _speed(run.spec.device)))}{rest} (a rough guess)"
 
 
@@ -44,10 +44,10 @@ def _duration(seconds: float) -> str:
 
 
 def _speed(device: str) -> float:
-    """Return multiply-adds per second of a float32 matrix product."""
+    """Return the multiply-adds per second of a float32 matrix product."""
     if device == "cpu" or (device == "auto" and not list(Path("/dev").glob("nvidia*"))):
         matrix = np.ones((_SIZE, _SIZE), np.float32)
-        matrix[:64] @ matrix  # the first one starts threads
+        matrix[:64] @ matrix  # the first product starts threads
         started = time.perf_counter()
         matrix @ matrix
         return _SIZE**3 / (time.perf_counter() - started)

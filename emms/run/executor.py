@@ -1,4 +1,4 @@
-"""What carries out the stages of a run; the walk says which and in what order."""
+"""Executors, which carry out the stages of a run; the walk determines which stages, and in what order."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ Call = tuple[Any, ...]
 Errors = tuple[type[BaseException], ...]
 
 PASS_MEMORY = 0.5
-"""The part of the free memory that the networks of one pass may take."""
+"""Fraction of the free memory that the networks of one pass may use."""
 
 _log = logging.getLogger("emms")
 
 
 class Executor(ABC):
-    """Carries out stages: `one` and `all` where a failure ends the run, `each` where it concerns one call alone."""
+    """Carries out stages: with `one` and `all` a failure ends the run, with `each` it only affects its own call."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.seconds: dict[str, float] = {}
         """Wall time of each phase."""
         self.computed: dict[str, list[str]] = {}
-        """What took work, by the name of the stage; the rest was in the store."""
+        """What was computed rather than found in the store, by the name of the stage."""
 
     def one(self, stage: Stage[R], *call: Any) -> R:
-        """Carry out one call. Raises what it raises."""
+        """Carry out one call. Raises its exception if it fails."""
         return self.all(stage, [call])[0]
 
     def all(self, stage: Stage[R], calls: Sequence[Call]) -> list[R]:
-        """Carry out calls, all of which must succeed. Raises what the first one raises that fails."""
+        """Carry out calls, all of which must succeed. Raises the exception of the first one that fails."""
         results = self.each(stage, calls, fatal=(Exception,))
         return [result for result in results if not isinstance(result, Failed)]
 
     def each(self, stage: Stage[R], calls: Sequence[Call], fatal: Errors = ()) -> list[R | Failed]:
-        """Carry out calls that do not depend on each other; return what each gave, or how it failed.
+        """Carry out independent calls; return the result of each, or its failure.
 
-        Raises the first failure that is one of the `fatal` errors.
+        Raises the first exception that is one of the `fatal` errors.
         """
         results = list(self._run(stage, calls, fatal))
         for call, result in zip(calls, results, strict=True):
@@ -57,16 +57,16 @@ class Executor(ABC):
             if isinstance(result, Failed):
                 listener.get().failed(stage.title(self.workspace, *call), result.reason)
                 continue
-            made = [name for name, part in result.parts() or [(of, result)] if part.computed]
-            self.computed.setdefault(stage.name, []).extend(made)
+            computed = [name for name, part in result.parts() or [(of, result)] if part.computed]
+            self.computed.setdefault(stage.name, []).extend(computed)
         return results
 
     def has(self, stage: Stage[Any], *call: Any) -> bool:
-        """Whether the store has what a call would make."""
+        """Return whether the artifacts of a call are in the store."""
         return found(stage.refer(self.workspace, *call), self.workspace.store)
 
     def passes(self, networks: Sequence[Resolved]) -> list[list[Resolved]]:
-        """Group networks into passes: as many as fit into memory together are extracted together."""
+        """Group networks into passes of as many networks as fit into memory together."""
         members = {}
         for network in networks:
             if network.key is not None:
@@ -79,7 +79,7 @@ class Executor(ABC):
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a block as a phase of the run, and tell the listener that it has begun."""
+        """Measure the time of a block as a phase of the run, and report its start to the listener."""
         listener.get().stage(name)
         started = time.perf_counter()
         yield
@@ -87,16 +87,16 @@ class Executor(ABC):
 
     @abstractmethod
     def _run(self, stage: Stage[R], calls: Sequence[Call], fatal: Errors) -> Sequence[R | Failed]:
-        """Carry out calls in any order; return what they gave in theirs. Raises the first fatal failure."""
+        """Carry out calls in any order; return their results in the order of `calls`. Raises the first fatal error."""
 
 
 def reason_of(cause: BaseException) -> str:
-    """Return what a failure says to a user."""
+    """Return the text of a failure for users."""
     return str(cause) if isinstance(cause, EMMSError) else f"{type(cause).__name__}: {cause}"
 
 
 class Inline(Executor):
-    """Carries out stages here and now, one call after another."""
+    """Carries out stages in this thread, one call after another."""
 
     def _run(self, stage: Stage[R], calls: Sequence[Call], fatal: Errors) -> list[R | Failed]:
         results: list[R | Failed] = []

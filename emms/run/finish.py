@@ -1,4 +1,4 @@
-"""From the outcome of a run to its results, written to the output folder."""
+"""Turn the outcome of a run into its results, and write them to the output folder."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def finish(spec: Spec, outcome: Outcome) -> Ranking:
 
 
 def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
-    """Order the candidates by the first estimator of the spec, and evaluate the order where the spec gives the truth.
+    """Order the candidates by the first estimator of the spec, and evaluate the order if the spec has a truth table.
 
-    Raises ModelError when no candidate has a score.
+    Raises ModelError if no candidate has a score.
     """
     first = spec.estimators[0].id
     candidates = {model.id for model in spec.models}
@@ -51,7 +51,7 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
         try:
             evaluation, agrees, warnings = agreement(spec, _with_missing(spec, scores))
             notes += warnings
-        except EMMSError as cause:  # the models that it knows may be those that failed
+        except EMMSError as cause:  # the models in the truth may be those that failed
             notes.append(f"the ranking could not be compared with truth '{spec.truth}': {cause}")
     record = {**_record(spec, outcome), "warnings": notes, "failed": failed, "agreement": agrees}
     return Ranking(
@@ -67,7 +67,7 @@ def build_ranking(spec: Spec, outcome: Outcome) -> Ranking:
 
 
 def _with_missing(spec: Spec, scores: pl.DataFrame) -> pl.DataFrame:
-    """Return scores with a row for every candidate and estimator, null where there is no score."""
+    """Return scores with one row per candidate and estimator, null if there is no score."""
     pairs = [(spec.dataset.name, model.id, e.id) for model in spec.models for e in spec.estimators]
     every = pl.DataFrame(pairs, ["dataset", "model", "estimator"], orient="row")
     return every.join(scores, ["dataset", "model", "estimator"], how="left")
@@ -99,7 +99,7 @@ def _candidate_row(result: Scored, facts: Facts) -> dict[str, Any]:
 
 
 def _notes(spec: Spec, outcome: Outcome, frame: pl.DataFrame) -> list[str]:
-    """Return what to be wary of."""
+    """Return warnings about the results."""
     estimators = [estimator.id for estimator in spec.estimators]
     reward_width = [estimator.id for estimator in spec.estimators if scorer_of(spec, estimator).rewards_width]
     notes = [*outcome.samples.notes, *few_samples(frame, outcome.samples.count, reward_width, estimators)]
@@ -107,13 +107,13 @@ def _notes(spec: Spec, outcome: Outcome, frame: pl.DataFrame) -> list[str]:
         notes.append(f"{len(outcome.samples.skipped)} samples could not be read and were left out")
     constant = [result.model.id for result in outcome.scored if result.facts and result.facts.constant]
     notes += constant_features(list(dict.fromkeys(constant)))
-    # What the first estimator lacks is among the candidates that failed.
+    # Candidates without a score by the first estimator are among the failed ones.
     others = [result for result in outcome.scored if result.failure and result.estimator.id != estimators[0]]
     return notes + missing_scores({(r.model.id, r.estimator.id): r.failure for r in others if r.failure})
 
 
 def _record(spec: Spec, outcome: Outcome) -> dict[str, Any]:
-    """Return spec, versions, fingerprints, times, and what was computed and what came from the store, as JSON."""
+    """Return, as JSON, spec, versions, fingerprints, times, and what was computed or found in the store."""
     computed = outcome.computed
     needed = {extracted.model.id for extracted in outcome.extracted}
     not_needed = [n.model.id for n in outcome.resolved if n.model.id not in needed and n.model.id not in outcome.failed]

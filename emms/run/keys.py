@@ -1,4 +1,4 @@
-"""What determines moments and scores."""
+"""Keys of moments and scores."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from emms.store import Key, Meta
 
 
 class MomentsMeta(Meta):
-    """What is noted about moments."""
+    """Metadata of moments."""
 
     model: str
 
 
 class MomentsKey(Key):
-    """What determines the moments of a candidate's features and the labels, fold by fold."""
+    """Key of the moments of a candidate's features and the labels, per fold."""
 
     kind: ClassVar[str] = "moments"
     version: ClassVar[int] = 3
@@ -25,13 +25,13 @@ class MomentsKey(Key):
     samples: str
     """Fingerprint of the samples and their labels."""
     labels: tuple[str, ...]
-    """Addresses of the label embeddings, where each sample has a label of its own."""
+    """Addresses of the label embeddings, if each sample has its own label."""
     folds: int
     seed: int | None
-    """Of the folds, if there are several."""
+    """Seed of the folds, if there are several."""
 
     def file_names(self) -> tuple[str, ...]:
-        """Return the name of each fold's file."""
+        """Return the names of the files, one per fold."""
         return tuple(self.file_name(fold) for fold in range(self.folds))
 
     @staticmethod
@@ -41,7 +41,7 @@ class MomentsKey(Key):
 
 
 class ScoreMeta(Meta):
-    """A score, and what a ranking says about the candidate beside it."""
+    """A score, and the facts about the candidate that a ranking shows."""
 
     model: str
     estimator: str
@@ -55,14 +55,14 @@ class ScoreMeta(Meta):
 
 
 class ScoreKey(Key):
-    """What determines a score."""
+    """Key of a score."""
 
     kind: ClassVar[str] = "scores"
     version: ClassVar[int] = 3
     meta: ClassVar[type[Meta]] = ScoreMeta
 
     candidate: str
-    """Address of the candidate's features, whose dimension is noted beside the score."""
+    """Address of the candidate's features, whose dimension is stored with the score."""
     features: str
     """Address of the features that the estimator reads: the candidate's, or the logits of its classifier."""
     samples: str

@@ -1,4 +1,4 @@
-"""A whole run in plain Python: what a notebook calls."""
+"""A complete run in plain Python, for notebooks and scripts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ def rank(spec: Spec | Mapping[str, Any] | str | Path, *, progress: Listener | No
 
     For example `emms.rank({"dataset": {"format": "digits"}, "models": ["packaged:efficientnet-lite0"]})`.
 
-    progress: what hears how the work goes on, such as `emms.results.terminal.Terminal()`; one that is a context
-    manager is entered for the run.
+    progress: a listener that shows the progress, such as `emms.results.terminal.Terminal()`; if it is a context
+    manager, it is entered for the run.
     A candidate that fails is listed in the ranking's `failed`; the others are ranked.
 
-    Raises SpecError when the spec is wrong, DatasetError when the samples cannot be used, LabelEncoderError when the
-    labels cannot be embedded, StoreError when the store cannot be used, and ModelError when no candidate could be
-    ranked.
+    Raises SpecError if the spec is invalid, DatasetError if the samples cannot be used, LabelEncoderError if the
+    labels cannot be embedded, StoreError if the store cannot be used, and ModelError if no candidate could be ranked.
     """
     spec = load_spec(spec)
-    hears: Listener = progress or Silent()
-    shown: AbstractContextManager[Any] = hears if isinstance(hears, AbstractContextManager) else nullcontext()
-    token = listener.set(hears)
+    receiver: Listener = progress or Silent()
+    context: AbstractContextManager[Any] = receiver if isinstance(receiver, AbstractContextManager) else nullcontext()
+    token = listener.set(receiver)
     try:
-        with shown:
+        with context:
             check_run(spec)
             check_models(spec)
             return finish(spec, rank_candidates(spec, Inline(Workspace(spec, Store(spec.store)))))

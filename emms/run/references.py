@@ -1,4 +1,4 @@
-"""What the stages of a run hand on."""
+"""References that the stages of a run pass on."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class Embedded(Reference):
     key: LabelsKey | None
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
-        """Return the key of the one artifact."""
+        """Return the key of the artifact."""
         return (self.key,)
 
 
 class Resolved(Reference):
-    """A network whose weights are at hand, and what determines its features; None where they are not at hand."""
+    """A network and the key of its features; the key is None if its weights have not been downloaded."""
 
     model: ModelSpec
     key: FeaturesKey | None
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
-        """Return nothing that the store could have, and None where the weights are to be downloaded."""
+        """Return no keys, since weights are not in the store; (None,) if the weights have to be downloaded."""
         return () if self.key else (None,)
 
 
 class Extracted(Reference):
-    """A network's features, or the reason why there are none."""
+    """The features of a network, or the reason why there are none."""
 
     model: ModelSpec
     key: FeaturesKey | None
@@ -59,11 +59,11 @@ class Extracted(Reference):
 
 
 class Pass(Reference):
-    """The features of networks that were extracted together, and which samples cannot be read."""
+    """The features of networks that were extracted together, and the samples that cannot be read."""
 
     members: tuple[Extracted, ...]
     skipped: tuple[Skipped, ...] | None = None
-    """None: not known, since no network has seen all samples."""
+    """None if unknown, since no network has processed all samples."""
 
     def parts(self) -> Sequence[tuple[str, Reference]]:
         """Return the features of each network."""
@@ -71,7 +71,7 @@ class Pass(Reference):
 
 
 class Accumulated(Reference):
-    """The moments of a candidate's features, fold by fold; not in the store where the features are smaller."""
+    """The moments of a candidate's features, per fold; not in the store if the features are smaller."""
 
     model: ModelSpec
     folds: int
@@ -80,34 +80,35 @@ class Accumulated(Reference):
 
     @property
     def name(self) -> str:
-        """What results call it."""
-        return f"{self.model.id} in {self.folds} {'folds' if self.folds > 1 else 'piece'}"
+        """Name in results."""
+        return f"{self.model.id} in {self.folds} {'folds' if self.folds > 1 else 'fold'}"
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
-        """Return the key of the one artifact."""
+        """Return the key of the artifact."""
         return (self.key,)
 
 
 class Scoring(BaseModel):
-    """A score to be computed: of whom, by what, and from which features."""
+    """A score to be computed: of which candidate, by which estimator, and from which features."""
 
     model_config = ConfigDict(frozen=True)
 
     model: ModelSpec
     estimator: EstimatorSpec
     features: FeaturesKey | None
-    """Those of the candidate."""
-    given: FeaturesKey | None
-    """Those that the estimator reads: the candidate's, or the logits of its classifier."""
-    given_by: ModelSpec
+    """Key of the candidate's features."""
+    input: FeaturesKey | None
+    """Key of the features that the estimator reads: the candidate's, or the logits of its classifier."""
+    input_model: ModelSpec
+    """The model of `input`."""
     folds: int = 0
-    """In how many folds the estimator wants the moments of the features; 0: it reads no moments."""
+    """Number of folds of the moments that the estimator reads; 0 if it reads no moments."""
     failure: str | None = None
-    """Why there can be no such score."""
+    """Why the score cannot be computed."""
 
 
 class Facts(BaseModel):
-    """What is known of a candidate beside its scores."""
+    """Facts about a candidate other than its scores."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -125,23 +126,23 @@ class Scored(Reference):
     key: ScoreKey | None = None
     score: float | None = None
     folds: tuple[float, ...] = ()
-    """The score of each fold alone, where the estimator gives it."""
+    """The score of each fold, if the estimator is cross-validated."""
     seconds: float = 0.0
     facts: Facts | None = None
     failure: str | None = None
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """Name in results."""
         return f"{self.model.id} by {self.estimator.id}"
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
-        """Return the key of the one artifact."""
+        """Return the key of the artifact."""
         return (self.key,)
 
 
 class Outcome(BaseModel):
-    """What a run gave: label embeddings, features, moments, scores."""
+    """The outcome of a run: label embeddings, features, moments, scores."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -149,7 +150,7 @@ class Outcome(BaseModel):
     embedded: tuple[Embedded, ...]
     resolved: tuple[Resolved, ...]
     extracted: tuple[Extracted, ...]
-    """Features that some score was to be computed from; those of the other candidates were not needed."""
+    """Features for scores that were not in the store; those of other candidates were not needed."""
     moments: tuple[Accumulated, ...]
     scored: tuple[Scored, ...]
     failed: dict[str, str]
@@ -157,4 +158,4 @@ class Outcome(BaseModel):
     seconds: dict[str, float]
     """Wall time of each phase."""
     computed: dict[str, list[str]]
-    """What took work, by the name of the stage; the rest was in the store."""
+    """What was computed rather than found in the store, by the name of the stage."""

@@ -1,4 +1,4 @@
-"""The stages from features to scores: sum up moments fold by fold, and score a candidate by one estimator."""
+"""The stages from features to scores: compute moments per fold, and score a candidate by one estimator."""
 
 from __future__ import annotations
 
@@ -23,56 +23,56 @@ NO_CLASSIFIER = "layers before a classifier have no logits"
 
 
 def scorer_of(spec: Spec, estimator: EstimatorSpec) -> Estimator:
-    """Return an estimator of the spec; one that is random and names no seed of its own gets that of the spec."""
+    """Return an estimator of the spec; if it has a setting `seed` that is not set, it gets that of the spec."""
     return make_estimator(estimator.name, **seeded(estimator.name, estimator.settings, spec.seed))
 
 
 def networks(spec: Spec) -> list[ModelSpec]:
-    """Return whose outputs the estimators read: the candidates, and their classifiers where an estimator asks."""
-    wanted = list(spec.models)
+    """Return the networks to run: the candidates, and their classifiers if an estimator reads logits."""
+    models = list(spec.models)
     if any(scorer_of(spec, estimator).reads == "source logits" for estimator in spec.estimators):
-        wanted += [model.logits() for model in spec.models if model.layer is None]
-    return list({model.id: model for model in wanted}.values())
+        models += [model.logits() for model in spec.models if model.layer is None]
+    return list({model.id: model for model in models}.values())
 
 
 def folds_needed(spec: Spec) -> list[int]:
-    """Return in how many folds some estimator wants the moments; an estimator that wants one fold takes any."""
+    """Return the numbers of folds of the moments that estimators need; for 1 fold, the sum of any folds will do."""
     scorers = [scorer_of(spec, estimator) for estimator in spec.estimators]
     folds = {scorer.folds for scorer in scorers if isinstance(scorer, MomentEstimator)}
     return sorted(folds - {1}) or sorted(folds)
 
 
 def scorings(spec: Spec, resolved: Sequence[Resolved], failed: Mapping[str, str]) -> list[Scoring]:
-    """Return the scores to be computed: of every candidate whose weights are at hand, by every estimator.
+    """Return the scores to be computed: of every candidate with available weights, by every estimator.
 
-    failed: networks whose weights are not at hand, with the reason.
+    failed: networks whose weights are not available, with the reason.
     """
-    keys, wanted = {network.model.id: network.key for network in resolved}, []
+    keys, result = {network.model.id: network.key for network in resolved}, []
     folds = folds_needed(spec)
     for model in spec.models:
         if model.id not in keys:
             continue
         for estimator in spec.estimators:
-            scorer, given, failure = scorer_of(spec, estimator), model, None
+            scorer, input_model, failure = scorer_of(spec, estimator), model, None
             if scorer.reads == "source logits":
-                given = model.logits()
-                if given.id not in keys:
-                    failure = failed.get(given.id, NO_CLASSIFIER).replace(given.id, model.id)
+                input_model = model.logits()
+                if input_model.id not in keys:
+                    failure = failed.get(input_model.id, NO_CLASSIFIER).replace(input_model.id, model.id)
             moments = 0
             if isinstance(scorer, MomentEstimator):
                 moments = scorer.folds if scorer.folds > 1 else folds[0]
-            wanted.append(
+            result.append(
                 Scoring(
                     model=model,
                     estimator=estimator,
                     features=keys[model.id],
-                    given=keys.get(given.id),
-                    given_by=given,
+                    input=keys.get(input_model.id),
+                    input_model=input_model,
                     folds=moments,
                     failure=failure,
                 )
             )
-    return wanted
+    return result
 
 
 def _moments_key(
@@ -119,9 +119,9 @@ def _sum_up(
 
 
 def _worth_keeping(features: Features, folds: int, samples: Samples) -> bool:
-    """Whether moments are smaller than the features: D1^2 float64 per fold, against N D1 float32.
+    """Return whether moments are smaller than the features: D1^2 float64 per fold, against N D1 float32.
 
-    Otherwise to sum up anew is as quick as to read them.
+    Otherwise, computing them again is as fast as reading them.
     """
     return 2 * folds * features.dimension <= samples.count
 
@@ -129,10 +129,10 @@ def _worth_keeping(features: Features, folds: int, samples: Samples) -> bool:
 SUM_UP = Stage(
     name="moments",
     verb="sum up",
-    of=lambda run, model, features, folds, *_: f"{model.id} in {folds} {'folds' if folds > 1 else 'piece'}",
+    of=lambda run, model, features, folds, *_: f"{model.id} in {folds} {'folds' if folds > 1 else 'fold'}",
     refer=_refer_moments,
     make=_sum_up,
-    description="Sum up a candidate's features, fold by fold, in one pass over them.",
+    description="Compute the moments of a candidate's features, per fold, in one pass over them.",
 )
 
 
@@ -141,16 +141,16 @@ def _refer_score(run: Workspace, scoring: Scoring, samples: Samples, labels: Seq
     scorer = scorer_of(spec, estimator)
     embedded = labels if scorer.needs == "label embeddings" else []
     key = None
-    if scoring.given and scoring.features and all(label.key for label in embedded):
+    if scoring.input and scoring.features and all(label.key for label in embedded):
         key = ScoreKey(
             candidate=scoring.features.address,
-            features=scoring.given.address,
+            features=scoring.input.address,
             samples=samples.fingerprint,
             labels=tuple(label.key.address for label in embedded if label.key),
             estimator=estimator.name,
             estimator_version=scorer.version,
             settings=all_settings(estimator.name, seeded(estimator.name, estimator.settings, spec.seed)),
-            # However many folds' moments an estimator of one fold adds up, they are the same.
+            # An estimator without folds adds up the moments of any folds to the same sum.
             folds_seed=spec.seed if isinstance(scorer, MomentEstimator) and scorer.folds > 1 else None,
         )
     return Scored(model=scoring.model, estimator=estimator, key=key, failure=scoring.failure)
@@ -158,14 +158,14 @@ def _refer_score(run: Workspace, scoring: Scoring, samples: Samples, labels: Seq
 
 def _score(run: Workspace, scoring: Scoring, samples: Samples, labels: Sequence[Embedded]) -> Scored:
     reference = _refer_score(run, scoring, samples, labels)
-    if reference.failure or reference.key is None or scoring.given is None or scoring.features is None:
+    if reference.failure or reference.key is None or scoring.input is None or scoring.features is None:
         return reference.model_copy(update={"computed": False})
-    found = run.store.find(reference.key)
-    meta = found.meta if found else None
+    artifact = run.store.find(reference.key)
+    meta = artifact.meta if artifact else None
     if meta is None:
         started = time.perf_counter()
-        moments = _moments_key(run, scoring.given, scoring.folds, samples, labels) if scoring.folds else None
-        source = StoredSource(run, samples, _keys(labels), scoring.given, moments)
+        moments = _moments_key(run, scoring.input, scoring.folds, samples, labels) if scoring.folds else None
+        source = StoredSource(run, samples, _keys(labels), scoring.input, moments)
         scorer = _fitted(scorer_of(run.spec, scoring.estimator), source)
         candidate = StoredSource(run, samples, (), scoring.features).batches
         meta = ScoreMeta(
@@ -186,7 +186,7 @@ def _score(run: Workspace, scoring: Scoring, samples: Samples, labels: Sequence[
     )
     return reference.model_copy(
         update={
-            "computed": found is None,
+            "computed": artifact is None,
             "score": meta.score,
             "folds": tuple(meta.folds),
             "seconds": meta.seconds,
@@ -206,18 +206,18 @@ SCORE = Stage(
 
 
 def _fitted(scorer: Estimator, source: StoredSource) -> Estimator:
-    """Fit an estimator. Raises EstimatorError for whatever it stumbles over, StoreError and OSError for the store."""
+    """Fit an estimator. Raises EstimatorError if it fails, and the errors of the store."""
     with warnings.catch_warnings():
-        # What a run says about too few samples it says once, for all models: see emms.results.notes.
+        # A run has one warning about too few samples for all models: see emms.results.notes.
         warnings.simplefilter("ignore", UnreliableScoreWarning)
         try:
             scorer.fit_source(source)
         except (EMMSError, OSError, UnavailableError, StoreError):
             raise
-        except Exception as cause:  # an estimator may be foreign code, and linear algebra has errors of its own
+        except Exception as cause:  # estimators may be third-party code, and linear algebra raises other errors
             raise EstimatorError(f"{type(cause).__name__}: {cause}") from cause
     if not np.isfinite(scorer.score_):
-        raise EstimatorError(f"estimator '{scorer.name}' gives {scorer.score_}; the features may be constant")
+        raise EstimatorError(f"the score of estimator '{scorer.name}' is {scorer.score_}; the features may be constant")
     return scorer
 
 

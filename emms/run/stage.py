@@ -1,4 +1,4 @@
-"""A stage of a run as plain data, and what every stage works with."""
+"""Stages of a run as plain data, and their common arguments and results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emms.store import Key, Store
 
 @dataclass(frozen=True)
 class Workspace:
-    """What every stage of a run works with: the spec, and the store, opened once."""
+    """The spec and the opened store, which all stages of a run use."""
 
     spec: Spec
     store: Store
@@ -28,19 +28,19 @@ class Workspace:
 
 
 class Reference(BaseModel):
-    """What stages hand on: keys of what is in the store, and a few facts. Small, and JSON both ways."""
+    """Result of a stage: keys of artifacts in the store, and a few facts. Small and JSON-serialisable."""
 
     model_config = ConfigDict(frozen=True)
 
     computed: bool = True
-    """Whether it took work; False: it was in the store."""
+    """Whether it was computed rather than found in the store."""
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
-        """Return the keys of the artifacts; None for one that cannot be known before something is downloaded."""
+        """Return the keys of the artifacts; None for keys that are unknown before something is downloaded."""
         return ()
 
     def parts(self) -> Sequence[tuple[str, Reference]]:
-        """Return the references that this one consists of, each with what it is about; nothing if it is one itself."""
+        """Return the references that this one consists of, each with the name of its subject; by default none."""
         return ()
 
 
@@ -49,26 +49,26 @@ R = TypeVar("R", bound=Reference)
 
 @dataclass(frozen=True)
 class Stage(Generic[R]):
-    """One stage of a run. Executors carry it out: here and now, not at all (a dry run), or as a Prefect task."""
+    """One stage of a run. Executors carry it out: inline, not at all (dry run), or as a Prefect task."""
 
     name: str
-    """What it makes, such as `features`."""
+    """Name of its results, such as `features`."""
     verb: str
-    """What it does, as the first words of a task's name, such as `extract`."""
+    """First words of a task's name, such as `extract`."""
     of: Callable[..., str]
-    """From a workspace and arguments to what it does that to, such as `timm:resnet50`."""
+    """Returns, for a workspace and arguments, the rest of a task's name, such as `timm:resnet50`."""
     refer: Callable[..., R]
-    """From a workspace and arguments to the reference with its keys. Computes nothing and downloads nothing."""
+    """Returns, for a workspace and arguments, the reference with its keys. Computes and downloads nothing."""
     make: Callable[..., R]
-    """From a workspace and arguments to the reference of what is then in the store: found there, or computed."""
+    """Finds the artifacts in the store, or computes them, and returns the reference. Same arguments as `refer`."""
     description: str = ""
-    """What it does, in a sentence."""
+    """One sentence on what it does."""
     tag: str | None = None
-    """By which a server can limit how many run at once."""
+    """Prefect tag, with which a server can limit concurrency."""
     downloads: bool = False
-    """Whether `make` may download what `refer` then needs."""
+    """Whether `make` may download files without which `refer` does not know the keys."""
     hours: float = 6
-    """How long one call may take."""
+    """Time limit of one call."""
 
     def title(self, run: Workspace, *call: Any) -> str:
         """Return the readable name of one call, such as `extract timm:resnet50`."""
@@ -84,6 +84,6 @@ class Failed:
 
 
 def found(reference: Reference, store: Store) -> bool:
-    """Whether all that a reference names is in the store."""
+    """Return whether all artifacts of a reference are in the store."""
     keys = reference.artifacts(store)
     return bool(keys) and all(key is not None and store.find(key) is not None for key in keys)

@@ -30,7 +30,7 @@ def _list(run: Workspace) -> Listed:
 
 
 LIST = Stage(name="dataset", verb="list samples of", of=lambda run: run.spec.dataset.name, refer=_list, make=_list)
-"""List, select and digest the samples. Never skipped: only a look at the files tells whether one has changed."""
+"""List, select and digest the samples. Always carried out, since files may have changed."""
 
 
 def _refer_embedded(run: Workspace, encoder: EncoderSpec, samples: Samples) -> Embedded:
@@ -94,7 +94,7 @@ RESOLVE = Stage(
     tag="emms-download",
     downloads=True,
     hours=2,
-    description="Have the weights of a network at hand, downloaded if need be, and know what determines its features.",
+    description="Download the weights of a network if necessary, and determine the key of its features.",
 )
 
 
@@ -121,11 +121,13 @@ def _extract(run: Workspace, networks: Sequence[Resolved], samples: Samples) -> 
         features = find_features(store, member.key, shards)
         if features is not None:
             skipped = _skipped(features, samples, store)
-        lost = member.failure or (None if features else "its features vanished from the store; run again")
+        failure = member.failure or (None if features else "its features were removed from the store; run again")
         extracted.append(
-            Extracted(model=network.model, key=member.key, samples=samples, failure=lost, computed=member.computed > 0)
+            Extracted(
+                model=network.model, key=member.key, samples=samples, failure=failure, computed=member.computed > 0
+            )
         )
-    if skipped and spec.on_bad_sample == "stop":  # they were computed by a run that was to skip
+    if skipped and spec.on_bad_sample == "stop":  # the features are from a run with `on_bad_sample: skip`
         raise unreadable(skipped, samples.listed)
     return Pass(
         members=tuple(extracted),
@@ -142,7 +144,7 @@ EXTRACT = Stage(
     make=_extract,
     tag="emms-extract",
     hours=7 * 24,
-    description="Take the samples once through the networks of one pass. Called again, it goes on where it stopped.",
+    description="Run the samples once through the networks of one pass. If called again, continue where it stopped.",
 )
 
 

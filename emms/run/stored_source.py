@@ -1,4 +1,4 @@
-"""The features of a candidate as they lie in the store, as estimators read them."""
+"""Features and labels in the store, as the input of estimators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emms.labels.embed import LabelsKey, read_label_embeddings
 from emms.labels.width import common_width
 from emms.models.features import SHARD_ROWS, Features, FeaturesKey, find_features
 from emms.moments import ClassMoments, Moments, TargetMoments
-from emms.moments.folds import add_up, deal
+from emms.moments.folds import add_up, assign_folds
 from emms.run.keys import MomentsKey
 from emms.run.stage import Workspace
 from emms.store import Store
@@ -23,7 +23,7 @@ from emms.store import Store
 class StoredSource(Source):
     """Features in the store, with the labels of the samples and their embeddings.
 
-    moments: the key of moments that may be in the store, in any number of folds.
+    moments: the key of moments that may be in the store, with any number of folds.
     """
 
     def __init__(
@@ -51,36 +51,36 @@ class StoredSource(Source):
 
     @cached_property
     def batches(self) -> Features:
-        """The features, shard by shard. Raises StoreError if they have gone."""
+        """The features, shard by shard. Raises StoreError if they are no longer in the store."""
         store = self._run.store
-        found = find_features(store, self._features, self._samples.shard_contents(store, SHARD_ROWS))
-        if found is None:
-            raise StoreError(f"features have gone from store '{store.url}' since they were computed; run again")
-        return found
+        features = find_features(store, self._features, self._samples.shard_contents(store, SHARD_ROWS))
+        if features is None:
+            raise StoreError(f"features were removed from store '{store.url}' after they were computed; run again")
+        return features
 
     def moments(self, folds: int) -> Sequence[Moments]:
-        """Return the moments of each fold, from the store if they are there; for one fold, those of several may do."""
+        """Return the moments of each fold, from the store if possible; more folds than asked for if `folds` is 1."""
         assert self._moments is not None
-        found = self._run.store.find(self._moments)
-        if found is None:
+        artifact = self._run.store.find(self._moments)
+        if artifact is None:
             return self.sum_up(self._moments.folds)
         kind: type[Moments] = ClassMoments if self.classes else TargetMoments
-        return [kind.from_table(found.table(name)) for name in self._moments.file_names()]
+        return [kind.from_table(artifact.table(name)) for name in self._moments.file_names()]
 
     def sum_up(self, folds: int) -> Sequence[Moments]:
-        """Return the moments of each fold, in one pass over the features."""
+        """Compute the moments of each fold, in one pass over the features."""
         targets = None if self.classes else self.label_embeddings
         parts: list[Moments]
         if targets is None:
             parts = [ClassMoments(self.batches.dimension, self._samples.labels) for _ in range(folds)]
         else:
             parts = [TargetMoments(self.batches.dimension, *targets.shape[1:]) for _ in range(folds)]
-        dealt = deal(self.label_index, folds, self._run.spec.seed)
-        add_up(parts, self.batches, dealt, self.label_index, targets)
+        fold_of = assign_folds(self.label_index, folds, self._run.spec.seed)
+        add_up(parts, self.batches, fold_of, self.label_index, targets)
         return parts
 
 
-@lru_cache(maxsize=1)  # of a run: bringing encoders to a common width takes longer than most scores
+@lru_cache(maxsize=1)  # once per run, since reducing embeddings to a common width takes longer than most scores
 def _label_embeddings(store: Store, labels: tuple[LabelsKey, ...], counts: bytes) -> np.ndarray:
-    """Return the embeddings of all labels by all encoders, (U, D2, K), by how many samples have each label."""
+    """Return the embeddings of all labels by all encoders, (U, D2, K); counts: the number of samples per label."""
     return common_width([read_label_embeddings(store, key) for key in labels], np.frombuffer(counts, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""What a ranking run does, in which order, and which failures end it: written once, for every executor."""
+"""The order of the stages of a ranking run, and which failures end it; the same for every executor."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from emms.run.stages import EMBED, EXTRACT, LIST, RESOLVE
 from emms.spec import ModelSpec, Spec
 
 DAMAGE_TRIES = 3
-"""How often a run begins anew because an artifact was found damaged; the store then lacks it, and it is computed."""
+"""Maximum number of attempts if artifacts turn out to be damaged, which are then computed again."""
 
 
 def rank_candidates(spec: Spec, do: Executor) -> Outcome:
-    """Score the candidates of a spec, having computed what the store lacks.
+    """Score the candidates of a spec, and compute what is not in the store.
 
-    A dataset that cannot be used, labels that cannot be embedded and a store that cannot be used end the run. A
-    candidate whose weights cannot be had, or that fails in its forward pass, is left out, and so is a single score
+    The run ends with an error if the dataset cannot be used, the labels cannot be embedded, or the store cannot be
+    used. A candidate whose weights are not available, or that fails in its forward pass, is left out, and so is a score
     that cannot be computed.
     """
     for _ in range(DAMAGE_TRIES - 1):
@@ -35,7 +35,7 @@ def rank_candidates(spec: Spec, do: Executor) -> Outcome:
 
 
 def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
-    """Return what a run gave, and whether a score is lacking because an artifact was damaged."""
+    """Return the outcome of one attempt, and whether a score is missing because an artifact was damaged."""
     with do.phase("dataset"):
         samples = do.one(LIST).samples
         for note in samples.notes:
@@ -43,12 +43,12 @@ def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
     with do.phase("label embeddings"):
         labels = do.all(EMBED, [(encoder, samples) for encoder in spec.label_encoders])
     with do.phase("models"):
-        wanted = networks(spec)
-        resolved, failed = _parted(wanted, do.each(RESOLVE, [(model, samples) for model in wanted]))
+        models = networks(spec)
+        resolved, failed = _split(models, do.each(RESOLVE, [(model, samples) for model in models]))
         scores = scorings(spec, resolved, failed)
         missing = [s for s in scores if samples.skipped is None or not do.has(SCORE, s, samples, labels)]
     with do.phase("features"):
-        needed = {model.id for s in missing for model in (s.model, s.given_by)}
+        needed = {model.id for s in missing for model in (s.model, s.input_model)}
         passes = do.passes([network for network in resolved if network.model.id in needed])
         extracting = do.each(EXTRACT, [(together, samples) for together in passes], fatal=(DatasetError, StoreError))
         extracted = list[Extracted]()
@@ -63,11 +63,15 @@ def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
     with do.phase("moments"):
         sums = list({(s.model.id, s.folds): s for s in missing if s.folds and s.model.id not in failed}.values())
         summing = do.each(SUM_UP, [(s.model, s.features, s.folds, samples, labels) for s in sums])
-        lost = {(s.model.id, s.folds): r.reason for s, r in zip(sums, summing, strict=True) if isinstance(r, Failed)}
+        no_moments = {
+            (s.model.id, s.folds): r.reason for s, r in zip(sums, summing, strict=True) if isinstance(r, Failed)
+        }
     with do.phase("scores"):
-        # A candidate without features has no scores at all; one without moments lacks those that need them.
+        # A candidate without features has no scores; one without moments has none of the scores that need them.
         scores = [
-            s.model_copy(update={"failure": s.failure or failed.get(s.given_by.id) or lost.get((s.model.id, s.folds))})
+            s.model_copy(
+                update={"failure": s.failure or failed.get(s.input_model.id) or no_moments.get((s.model.id, s.folds))}
+            )
             for s in scores
             if s.model.id not in failed
         ]
@@ -90,8 +94,8 @@ def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
     return outcome, any(isinstance(r, Failed) and isinstance(r.cause, DamagedError) for r in (*summing, *scoring))
 
 
-def _parted(models: Sequence[ModelSpec], results: Sequence[Resolved | Failed]) -> tuple[list[Resolved], dict[str, str]]:
-    """Return the networks whose weights are at hand, and of the others the reason."""
+def _split(models: Sequence[ModelSpec], results: Sequence[Resolved | Failed]) -> tuple[list[Resolved], dict[str, str]]:
+    """Return the networks whose weights are available, and the reason for each of the others."""
     resolved = [result for result in results if not isinstance(result, Failed)]
     failed = {m.id: r.reason for m, r in zip(models, results, strict=True) if isinstance(r, Failed)}
     return resolved, failed

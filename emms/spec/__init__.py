@@ -1,4 +1,4 @@
-"""What a run is asked to do: the spec, its parts, and reading them from a YAML file."""
+"""The spec of a run: its parts, and reading it from a YAML file."""
 
 from emms.spec.dataset import AnyDataset
 from emms.spec.encoder import EncoderSpec

@@ -14,10 +14,10 @@ from emms.errors import DatasetError, printable
 
 
 class _ByFormat:
-    """Tells pydantic to validate a dataset by the class that its `format` names.
+    """Let pydantic validate a dataset with the class of its `format`.
 
     Classes are looked up when a spec is validated. A union of all of them would be built when this module is imported,
-    and one plug-in that cannot be imported would break it for all formats.
+    where one broken plug-in would break all formats.
     """
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -29,7 +29,7 @@ class _ByFormat:
 
 
 AnyDataset = Annotated[Dataset, _ByFormat()]
-"""A dataset in any format. Its JSON schema is the union of all formats that can be imported, told apart by `format`."""
+"""A dataset in any format. Its JSON schema is the union of all formats that can be imported, tagged by `format`."""
 
 
 def _validate(value: Any) -> Dataset:
@@ -37,14 +37,14 @@ def _validate(value: Any) -> Dataset:
         return value
     if isinstance(value, str):
         path = printable(value)
-        raise ValueError(f"'{path}' does not say which format it has; write {{format: imagefolder, path: {path}}}")
+        raise ValueError(f"'{path}' has no format; write for example {{format: imagefolder, path: {path}}}")
     if not isinstance(value, Mapping):
         raise ValueError("is not a mapping; write for example {format: imagefolder, path: ./photos}")
     if "format" not in value:
         raise ValueError("has no `format:`; write for example {format: imagefolder, path: ./photos}")
     name = value["format"]
     if not isinstance(name, str):
-        raise ValueError(f"`format:` takes a name, not {printable(repr(name))} (known: {', '.join(FORMATS.names())})")
+        raise ValueError(f"`format:` must be a name, not {printable(repr(name))} (known: {', '.join(FORMATS.names())})")
     try:
         return FORMATS.get(name).model_validate(dict(value))
     except (ValidationError, DatasetError):
@@ -59,6 +59,6 @@ def _validate(value: Any) -> Dataset:
 def _has_json_schema(format_: type[Dataset]) -> bool:
     try:
         format_.model_json_schema()
-    except Exception:  # a field of a type that JSON does not have
+    except Exception:  # a field has a type without a JSON schema
         return False
     return True

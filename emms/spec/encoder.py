@@ -1,4 +1,4 @@
-"""A label encoder, as a spec names it."""
+"""Label encoders in a spec."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EncoderSpec(BaseModel):
     name: Name = Field(description="The encoder's name in that source, such as openai/clip-vit-large-patch14.")
     pooling: Name = Field(
         "auto",
-        description="How token vectors become one vector. With auto it is what suits the family of the encoder.",
+        description="How token vectors become one vector. With auto it is the default of the encoder's family.",
     )
 
     @model_validator(mode="before")

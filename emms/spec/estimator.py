@@ -1,4 +1,4 @@
-"""An estimator and its settings, as a spec names them."""
+"""Estimators and their settings in a spec."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class EstimatorSpec(BaseModel):
 
     @model_validator(mode="after")
     def _settings_are_json(self) -> Self:
-        # A spec travels as JSON to Prefect and into run.json, where infinity would become null.
+        # The spec is sent to Prefect and written to run.json as JSON, where infinity would become null.
         for setting, value in self.settings.items():
             try:
                 json.dumps(value, allow_nan=False)

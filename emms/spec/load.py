@@ -1,4 +1,4 @@
-"""From a file, a mapping or a Spec to a valid Spec, or to an error that lists everything that is wrong with it."""
+"""Load a spec from a file, a mapping or a Spec, and report all errors in it at once."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from emms.spec.yaml_file import Location, read_yaml
 def load_spec(source: Spec | Mapping[str, Any] | str | os.PathLike[str], **overrides: Any) -> Spec:
     """Return the spec in `source`: a Spec, a mapping, or the path of a YAML file.
 
-    `overrides` replace top-level keys of it. Relative paths are relative to the current folder.
+    `overrides` replace top-level keys. Relative paths are relative to the current folder.
 
-    Raises SpecError, which names the file, the line and the key of everything that is wrong.
+    Raises SpecError, with the file, the line and the key of all errors.
     """
     if isinstance(source, Spec):
-        given = {name: getattr(source, name) for name in source.model_fields_set}
-        return _validate({**given, **overrides}, "the spec", {})
+        fields = {name: getattr(source, name) for name in source.model_fields_set}
+        return _validate({**fields, **overrides}, "the spec", {})
     if isinstance(source, Mapping):
         return _validate({**source, **overrides}, "the spec", {})
     if not isinstance(source, str | os.PathLike):
-        raise SpecError(f"a spec is a mapping, a Spec or the path of a YAML file, not {type(source).__name__}")
+        raise SpecError(f"a spec must be a mapping, a Spec or the path of a YAML file, not {type(source).__name__}")
     file = read_yaml(Path(source))
     lines = {location: line for location, line in file.lines.items() if location and location[0] not in overrides}
     return _validate({**file.content, **overrides}, f"spec '{printable(source)}'", lines)
@@ -38,4 +38,4 @@ def _validate(content: Mapping[str, Any], name: str, lines: Mapping[Location, in
     try:
         return Spec.model_validate(content)
     except ValidationError as cause:
-        raise SpecError("\n".join([f"{name} cannot be used:", *describe(cause, content, lines)])) from cause
+        raise SpecError("\n".join([f"{name} is invalid:", *describe(cause, content, lines)])) from cause

@@ -1,4 +1,4 @@
-"""From pydantic's errors about a spec to messages that name the line, the key and the remedy."""
+"""Convert pydantic's errors about a spec to messages with the line, the key and the remedy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from emms.spec.spec import Spec
 from emms.spec.yaml_file import Location
 
 MOST = 20
-"""How many errors are listed; more would hide the first ones."""
+"""Maximum number of errors that are listed."""
 
 
 def describe(error: ValidationError, content: Mapping[str, Any], lines: Mapping[Location, int]) -> Iterator[str]:
-    """Yield a line of text for each error in a spec. Nothing unprintable in the spec is in it.
+    """Yield a line of printable text for each error in a spec.
 
-    content: what was validated. lines: the line of the file that each value is on, as far as there is a file.
+    content: what was validated. lines: the line of each value in the file, if there is a file.
     """
     causes = _causes(error.errors(include_url=False))
     for cause in causes[:MOST]:
@@ -31,10 +31,10 @@ def describe(error: ValidationError, content: Mapping[str, Any], lines: Mapping[
 
 
 def _causes(errors: list[Any]) -> list[Any]:
-    """Return the errors without those that only follow: a list with a wrong entry is itself called wrong."""
-    around = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
-    # A default that depends on the task is not even tried when something before it is wrong.
-    return [e for e in errors if e["loc"] not in around and e["type"] != "default_factory_not_called"]
+    """Return the errors without consequences of other errors, such as that of a list with an invalid entry."""
+    parents = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    # Defaults that depend on the task are not computed if an earlier field is invalid.
+    return [e for e in errors if e["loc"] not in parents and e["type"] != "default_factory_not_called"]
 
 
 def _place(location: Location, lines: Mapping[Location, int]) -> str:
@@ -48,21 +48,21 @@ def _place(location: Location, lines: Mapping[Location, int]) -> str:
 
 
 def _message(error: Any, content: Mapping[str, Any]) -> str:
-    kind, given = error["type"], error["input"]
+    kind, value = error["type"], error["input"]
     if kind == "extra_forbidden":
         key, known = str(error["loc"][-1]), _known_keys(error["loc"], content)
         listed = f" (known: {', '.join(known)})" if known else ""
         return f"unknown key '{printable(key)}'{did_you_mean(key, known)}{listed}"
     if kind == "tuple_type":
-        return f"must be a list, such as [{printable(given) if isinstance(given, str) else '…'}]"
-    if kind == "too_short" and isinstance(given, list | tuple):
+        return f"must be a list, such as [{printable(value) if isinstance(value, str) else '…'}]"
+    if kind == "too_short" and isinstance(value, list | tuple):
         return "is an empty list; give at least one entry"
     if kind == "missing":
         return "is required"
     if kind == "value_error":
         return printable(error["ctx"]["error"], limit=2000)
     message = printable(error["msg"], limit=2000)
-    return message[:1].lower() + message[1:] + (f", not {_shown(given)}" if _is_scalar(given) else "")
+    return message[:1].lower() + message[1:] + (f", not {_shown(value)}" if _is_scalar(value) else "")
 
 
 def _is_scalar(value: Any) -> bool:
@@ -72,12 +72,12 @@ def _is_scalar(value: Any) -> bool:
 def _shown(value: Any) -> str:
     try:
         return printable(repr(value))
-    except ValueError:  # Python does not write integers of more than 4,300 digits
+    except ValueError:  # Python does not print integers of more than 4,300 digits
         return "such a large number"
 
 
 def _known_keys(location: Location, content: Mapping[str, Any]) -> list[str]:
-    """Return the keys that are allowed in the mapping that holds the unknown key at `location`."""
+    """Return the keys that are allowed in the mapping with the unknown key at `location`."""
     model: type[BaseModel] | None = None
     match location:
         case (_,):

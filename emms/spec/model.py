@@ -1,4 +1,4 @@
-"""A candidate network, as a spec names it."""
+"""Candidate networks in a spec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emms.spec.text import Alias, Name
 Pool = Literal["auto", "mean", "token", "logits"]
 
 LOGITS = " (pool logits)"
-"""What an alias is followed by where it stands for the logits of the network."""
+"""Suffix of an alias that stands for the logits of the network."""
 
 
 class ModelSpec(BaseModel):
@@ -42,7 +42,7 @@ class ModelSpec(BaseModel):
     pretrained: bool = Field(
         True, description="Load pretrained weights. With false the weights are random, for use as a control."
     )
-    # What every generator of random numbers takes: torch, numpy and scikit-learn.
+    # The range of seeds that torch, numpy and scikit-learn all accept.
     seed: int = Field(0, ge=0, le=2**32 - 1, description="The seed of random weights.")
     alias: Alias | None = Field(
         None,
@@ -59,7 +59,7 @@ class ModelSpec(BaseModel):
             raise ValueError(f"'{printable(value)}' is not of the form SOURCE:NAME, such as timm:resnet50.a1_in1k")
         name, at, layer = rest.partition("@")
         if at and not layer:
-            raise ValueError(f"'{printable(value)}' names no layer after '@'")
+            raise ValueError(f"'{printable(value)}' has no layer after '@'")
         return {"source": source, "name": name, **({"layer": layer} if at else {})}
 
     @field_validator("alias")
@@ -80,7 +80,7 @@ class ModelSpec(BaseModel):
         return self
 
     def logits(self) -> ModelSpec:
-        """Return the same network with the logits of its own classifier as features."""
+        """Return the same network with the logits of its classifier as features."""
         if self.pool == "logits":
             return self
         return self.model_copy(update={"pool": "logits", "alias": self.alias and self.alias + LOGITS})
@@ -105,9 +105,10 @@ class ModelSpec(BaseModel):
 
     @property
     def other_names(self) -> tuple[str, ...]:
-        """What a table of the truth may call this candidate besides its id; not unique among candidates.
+        """Names other than the id that a truth table may use for this candidate; not unique among candidates.
 
-        Its id without the alias, and its checkpoint: the path as written, the absolute path, the file name, the stem.
+        They are its id without the alias, and those of its checkpoint: the path as written, the absolute path, the file
+        name, and the stem.
         """
         names = [self.unaliased_id, *(_spellings(self.checkpoint) if self.checkpoint else [])]
         return tuple(name for name in dict.fromkeys(names) if name != self.id)

@@ -1,4 +1,4 @@
-"""The specification of a run: one pydantic model for the YAML file, the flow's parameter and the form in its UI."""
+"""The spec of a run: one pydantic model for the YAML file, the flow's parameter and the form in Prefect's UI."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from emms.spec.model import ModelSpec
 from emms.spec.text import Name
 
 
-def _of_task(what: str) -> Callable[[dict[str, Any]], Any]:
-    """Return the factory of a default that the downstream task declares."""
-    return lambda given: getattr(downstream(given["task"]), what)
+def _of_task(attribute: str) -> Callable[[dict[str, Any]], Any]:
+    """Return the factory of a default that is an attribute of the downstream task."""
+    return lambda fields: getattr(downstream(fields["task"]), attribute)
 
 
 class Spec(BaseModel):
-    """What to rank, on which dataset, by which estimators, and where the results go.
+    """Which networks to rank, on which dataset, by which estimators, and where to write the results.
 
-    All fields have defaults except `dataset` and `models`; some defaults are those of the task.
+    All fields have defaults except `dataset` and `models`; some defaults depend on the task.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    task: str = Field(DOWNSTREAM.names()[0], description="The downstream task: what the networks will be used for.")
+    task: str = Field(DOWNSTREAM.names()[0], description="The downstream task for which the networks are ranked.")
     dataset: AnyDataset = Field(description="The samples and their labels.")
     models: tuple[ModelSpec, ...] = Field(min_length=1, description="The candidate networks.")
     label_encoders: tuple[EncoderSpec, ...] = Field(
@@ -43,7 +43,7 @@ class Spec(BaseModel):
     )
     label_template: str = Field(
         default_factory=_of_task("template"),
-        description="The text that a label becomes; {label} stands for its name. The default is the task's.",
+        description="The text for a label; {label} is replaced by its name. The default is the task's.",
     )
     estimators: tuple[EstimatorSpec, ...] = Field(
         default_factory=_of_task("estimators"),
@@ -69,7 +69,7 @@ class Spec(BaseModel):
         None, ge=1, description="The number of samples per forward pass. The default is chosen for the device."
     )
     store: Name = Field(
-        "./artifacts", description="The folder, or fsspec URL such as s3://bucket/emms, where artifacts are kept."
+        "./artifacts", description="The folder, or fsspec URL such as s3://bucket/emms, where artifacts are stored."
     )
     output: UserPath = Field(Path("./runs/latest"), description="The folder where the results are written.")
     truth: UserPath | None = Field(
@@ -111,7 +111,7 @@ class Spec(BaseModel):
     @field_validator("models")
     @classmethod
     def _one_name_per_candidate(cls, models: tuple[ModelSpec, ...]) -> tuple[ModelSpec, ...]:
-        # An alias must not be what another candidate is called without one, or readers take the one for the other.
+        # An alias must not be the id of another candidate without its alias, so that outputs are unambiguous.
         names = Counter(name for model in models for name in {model.id, model.unaliased_id})
         _refuse_repeats(names, "remove the repeats, or change an alias")
         return models

@@ -1,6 +1,6 @@
-"""Reading a YAML file safely: the core schema of YAML 1.2, limits on size and depth, and the line of every value.
+"""Read YAML files safely: with the core schema of YAML 1.2, limits on size and depth, and the line of every value.
 
-PyYAML scans and parses. What it makes of scalars (YAML 1.1), and of aliases and numbers of any size, is replaced here.
+PyYAML scans and parses. Its conversion of scalars (YAML 1.1), and of aliases and numbers without limits, is replaced.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from emms.errors import SpecError, printable
 from emms.spec.yaml_schema import CORE, MAP, SCALARS, SEQ, STR, plain_tag, value_of
 
 MAX_BYTES = 1 << 20
-"""Largest file that is read; it takes a few seconds."""
+"""Maximum size of a file, which takes a few seconds to read."""
 MAX_DEPTH = 32
-"""How deep lists and mappings may be nested, aliases and merge keys included."""
+"""Maximum nesting of lists and mappings, including aliases and merge keys."""
 MAX_VALUES = 50_000
-"""How many values a file may hold, counting keys, and what aliases and merge keys repeat."""
+"""Maximum number of values in a file, including keys and the repeats by aliases and merge keys."""
 
 Location = tuple[int | str, ...]
 """The keys and list positions that lead to a value."""
@@ -35,14 +35,14 @@ Location = tuple[int | str, ...]
 
 @dataclass(frozen=True)
 class YamlFile:
-    """The content of a YAML file, and the line that each value is on, counted from 1."""
+    """The content of a YAML file, and the line of each value, counted from 1."""
 
     content: dict[str, Any]
     lines: dict[Location, int]
 
 
 class _FileError(Exception):
-    """What is wrong with a file, and on which line."""
+    """A problem in a file, and its line."""
 
     def __init__(self, problem: str, line: int | None = None) -> None:
         super().__init__(problem)
@@ -50,10 +50,10 @@ class _FileError(Exception):
 
 
 def read_yaml(path: Path) -> YamlFile:
-    """Read a YAML file that holds one mapping. Keys are text, as it is written in the file.
+    """Read a YAML file with one mapping. Keys are strings, as written in the file.
 
-    Raises SpecError, which names the file and the line, if the file is not a regular file of UTF-8 text, is not YAML,
-    exceeds a limit, or holds duplicate keys, control characters or tags outside the core schema.
+    Raises SpecError, with the file and the line, if the file is not a regular file of UTF-8 text, is not YAML,
+    exceeds a limit, or contains duplicate keys, control characters or tags outside the core schema.
     """
     try:
         loader = _Loader(_read_text(path))
@@ -64,14 +64,14 @@ def read_yaml(path: Path) -> YamlFile:
         line = f", line {error.line}:" if error.line else ""
         raise SpecError(f"spec '{printable(path)}'{line} {error}") from error
     if not isinstance(content, dict) or not content:
-        raise SpecError(f"spec '{printable(path)}' holds no keys; it needs at least `dataset:` and `models:`")
+        raise SpecError(f"spec '{printable(path)}' has no keys; it needs at least `dataset:` and `models:`")
     return YamlFile(content, values.lines)
 
 
 def _read_text(path: Path) -> str:
     try:
         mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):  # opening a pipe or a device may wait for ever
+        if not stat.S_ISREG(mode):  # opening a pipe or a device may block forever
             raise _FileError(
                 f"is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}; give the path of a file"
             )
@@ -99,7 +99,7 @@ def _line_at(data: bytes, position: int) -> int:
 
 
 class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
-    """From text to YAML's own tree, in which aliases are references."""
+    """Parses text to a tree of YAML nodes, in which aliases are references."""
 
     def __init__(self, text: str) -> None:
         self.depth = self.values = 0
@@ -108,14 +108,14 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         except ReaderError as cause:
             line = text.count("\n", 0, cause.position) + 1
             character = printable(chr(cause.character) if isinstance(cause.character, int) else cause.character)
-            raise _FileError(f"holds {character}, which cannot be printed; remove it", line) from cause
+            raise _FileError(f"contains {character}, which cannot be printed; remove it", line) from cause
         Scanner.__init__(self)
         Parser.__init__(self)
         Composer.__init__(self)
         BaseResolver.__init__(self)
 
     def compose_only_document(self) -> yaml.Node | None:
-        """Return the root of the document, or nothing if there is none."""
+        """Return the root of the document, or None if the file is empty."""
         try:
             root = self.get_node() if self.check_node() else None
             if self.check_node():
@@ -124,9 +124,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         except yaml.MarkedYAMLError as cause:
             raise _syntax_error(cause) from cause
         except ValueError as cause:
-            raise _FileError(
-                "is not YAML: an escape or a %YAML line holds an impossible number", self.line + 1
-            ) from cause
+            raise _FileError("is not YAML: an escape or a %YAML line has an invalid number", self.line + 1) from cause
         return root
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -139,7 +137,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         return node
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
-        """Return the tag of a node that has none: what a plain scalar is by the core schema, or else text."""
+        """Return the tag of a node without an explicit one: for plain scalars by the core schema, else text."""
         if kind is yaml.ScalarNode:
             return plain_tag(value) if implicit[0] else STR
         return SEQ if kind is yaml.SequenceNode else MAP
@@ -166,34 +164,34 @@ def _check_limits(depth: int, values: int, line: int) -> None:
         raise _FileError(f"values are nested more than {MAX_DEPTH} deep, which is the limit for a spec", line)
     if values > MAX_VALUES:
         raise _FileError(
-            f"there are more than {MAX_VALUES:,} values, which is the limit for a spec; what an alias stands for is "
-            f"counted each time",
+            f"there are more than {MAX_VALUES:,} values, which is the limit for a spec; the values of an alias count "
+            f"each time it is used",
             line,
         )
 
 
 class _Values:
-    """From YAML's tree to Python values; aliases and merge keys are followed, within the limits."""
+    """Converts a tree of YAML nodes to Python values; follows aliases and merge keys, within the limits."""
 
     def __init__(self) -> None:
         self.lines: dict[Location, int] = {}
         self._count = 0
 
-    def build(self, node: yaml.Node, location: Location, above: tuple[yaml.Node, ...]) -> Any:
-        """Return the value of a node. `above`: the nodes that it is inside of."""
-        self._enter(node, above)
+    def build(self, node: yaml.Node, location: Location, parents: tuple[yaml.Node, ...]) -> Any:
+        """Return the value of a node. `parents`: the nodes that contain it."""
+        self._enter(node, parents)
         self.lines.setdefault(location, _line(node))
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
-        inside = (*above, node)
+        inside = (*parents, node)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(entry, (*location, number), inside) for number, entry in enumerate(node.value)]
-        entries = self._entries(node, above)
+        entries = self._entries(node, parents)
         self.lines |= {(*location, key): line for key, (line, _) in entries.items()}
         return {key: self.build(value, (*location, key), inside) for key, (_, value) in entries.items()}
 
-    def _entries(self, node: yaml.Node, above: tuple[yaml.Node, ...]) -> dict[str, tuple[int, yaml.Node]]:
-        """Return line and value of each key; a mapping's own keys come before those that `<<` merges into it."""
+    def _entries(self, node: yaml.Node, parents: tuple[yaml.Node, ...]) -> dict[str, tuple[int, yaml.Node]]:
+        """Return line and value of each key; a mapping's own keys take precedence over those merged by `<<`."""
         own: dict[str, tuple[int, yaml.Node]] = {}
         merged: list[yaml.Node] = []
         seen: set[str] = set()
@@ -207,20 +205,20 @@ class _Values:
             else:
                 own[key] = line, value
         for source in merged:
-            inside = (*above, node)
+            inside = (*parents, node)
             self._enter(source, inside)
             if not isinstance(source, yaml.MappingNode):
-                raise _FileError("`<<` takes a mapping, or a list of mappings", _line(source))
+                raise _FileError("`<<` must be a mapping, or a list of mappings", _line(source))
             for key, entry in self._entries(source, inside).items():
                 own.setdefault(key, entry)
         return own
 
-    def _enter(self, node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
-        if any(node is outer for outer in above):
-            raise _FileError("an alias refers to the value that it is inside of; write the value out", _line(node))
+    def _enter(self, node: yaml.Node, parents: tuple[yaml.Node, ...]) -> None:
+        if any(node is parent for parent in parents):
+            raise _FileError("an alias refers to a value that contains it; write the value out", _line(node))
         _check_tag(node)
         self._count += 1
-        _check_limits(len(above) + 1, self._count, _line(node))
+        _check_limits(len(parents) + 1, self._count, _line(node))
 
 
 def _key(node: yaml.Node) -> str:
@@ -240,11 +238,12 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 
 def _checked_text(node: yaml.ScalarNode) -> str:
-    """Return a scalar's text. Escapes in double quotes can stand for characters that a file itself must not hold."""
+    """Return a scalar's text. Raises _FileError if escapes in double quotes stand for control characters."""
     control = re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", node.value)
     if control:
         raise _FileError(
-            f"'{printable(node.value)}' holds {printable(control[0])}, which cannot be printed; remove it", _line(node)
+            f"'{printable(node.value)}' contains {printable(control[0])}, which cannot be printed; remove it",
+            _line(node),
         )
     return node.value
 

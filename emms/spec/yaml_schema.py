@@ -10,11 +10,11 @@ from typing import Any
 from emms.errors import printable
 
 CORE = "tag:yaml.org,2002:"
-"""What the tags of the core schema begin with; `!!` in a file."""
+"""Prefix of the tags of the core schema; `!!` in a file."""
 STR, SEQ, MAP = CORE + "str", CORE + "seq", CORE + "map"
 
 MAX_NUMBER = 100
-"""Longest number, in characters. Python refuses to read integers of more than 4,300 digits."""
+"""Maximum length of a number, in characters. Python does not parse integers of more than 4,300 digits."""
 
 
 def _integer(text: str) -> int:
@@ -24,7 +24,7 @@ def _integer(text: str) -> int:
 def _real(text: str) -> float:
     value = float(re.sub(r"\.(?=[iInN])", "", text))  # Python's inf and nan have no point
     if math.isinf(value) and "inf" not in text.lower():
-        raise ValueError(f"{printable(text)} is too large a number; write .inf if infinity is meant")
+        raise ValueError(f"{printable(text)} is too large a number; write .inf for infinity")
     return value
 
 
@@ -38,16 +38,16 @@ _FORMS: dict[str, tuple[str, Callable[[str], Any]]] = {
     ),
 }
 SCALARS = {CORE + kind: (re.compile(form), value) for kind, (form, value) in _FORMS.items()}
-"""For each tag but that of text: its form, and the function that turns it into a value."""
+"""For each tag except that of text: its pattern, and the function that converts it to a value."""
 
 
 def plain_tag(text: str) -> str:
-    """Return the tag of a scalar that has neither quotes nor a tag of its own."""
+    """Return the tag of a scalar without quotes and without an explicit tag."""
     return next((tag for tag, (form, _) in SCALARS.items() if form.fullmatch(text)), STR)
 
 
 def value_of(tag: str, text: str) -> Any:
-    """Return the value of a scalar. Raises ValueError if the text does not fit the tag, or is too long a number."""
+    """Return the value of a scalar. Raises ValueError if the text does not match the tag, or is too long a number."""
     if tag == STR:
         return text
     form, value = SCALARS[tag]

@@ -1,4 +1,4 @@
-"""An artifact of the store: complete and read back (`Artifact`), or being written (`Draft`)."""
+"""Artifacts of the store: complete (`Artifact`), or being written (`Draft`)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Artifact:
     store: Store
     key: Key
     meta: Any
-    """What its maker noted, of the type `key.meta`."""
+    """Metadata, of the type `key.meta`."""
     files: dict[str, FileEntry]
 
     def table(self, name: str) -> pa.Table:
-        """Read one of the artifact's files whole, and verify it in the same pass.
+        """Read one of the artifact's files completely, and verify its checksum.
 
-        Raises DamagedError if the file is not what was written, after which the store holds the artifact as absent,
-        and StoreError if the file system refuses.
+        Raises DamagedError if the file is not as it was written, after which the artifact counts as absent,
+        and StoreError if the file cannot be read.
         """
         entry = self.files[name]
         path = f"{self.store.path(self.key)}/{entry.file}"
@@ -43,14 +43,14 @@ class Artifact:
                 return pq.read_table(pa.BufferReader(content))
         except FileNotFoundError:
             pass
-        except (pa.ArrowException, ValueError):  # signed, and yet no Parquet
+        except (pa.ArrowException, ValueError):  # the checksum is right, but the file is not Parquet
             pass
         except OSError as cause:
             raise StoreError(f"store '{self.store.url}' cannot be read: {cause}; check its permissions") from cause
         raise self.damaged()
 
     def damaged(self) -> DamagedError:
-        """Have the store hold the artifact as absent, and return the error that says so."""
+        """Discard the artifact, and return the error to raise."""
         self.store.discard(self)
         return DamagedError(
             f"an artifact of kind '{self.key.kind}' in store '{self.store.url}' is damaged; run again to compute it"
@@ -68,15 +68,15 @@ class Draft:
     _written: list[str] = field(default_factory=list)
 
     def table(self, name: str, table: pa.Table, row_group_rows: int | None = None) -> None:
-        """Write a table as one file, in row groups of at most so many rows. Raises StoreError."""
-        # A name of its own each time: nobody who reads an older file of this artifact sees it change.
+        """Write a table as one file, in row groups of at most `row_group_rows` rows. Raises StoreError."""
+        # A new name each time, so that files that others are reading do not change.
         stem, dot, suffix = name.rpartition(".")
         file_name = f"{stem}-{uuid.uuid4().hex[:8]}{dot}{suffix}"
         path = f"{self.store.path(self.key)}/{file_name}"
         self._written.append(path)
         with self.store.writing(), self.store.fs.open(path, "wb") as file:
             hashing = _HashingFile(file)
-            # Floats are noise to a compressor, and read back without a copy when they are stored plain.
+            # Floats hardly compress, and are read without a copy if they are stored plain.
             pq.write_table(
                 table,
                 pa.PythonFile(hashing, "w"),
@@ -89,14 +89,14 @@ class Draft:
         )
 
     def remove(self) -> None:
-        """Remove what has been written."""
+        """Remove the files that were written."""
         for path in self._written:
-            with suppress(Exception):  # each file system has errors of its own, and whoever calls has one already
+            with suppress(Exception):  # file systems raise errors of any type, and the caller already has one
                 self.store.fs.rm_file(path)
 
 
 class _HashingFile:
-    """A file open for writing that hashes what passes through it."""
+    """A file open for writing that hashes the data written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.sha256, self.bytes, self.closed = file, hashlib.sha256(), 0, False
@@ -111,4 +111,4 @@ class _HashingFile:
         pass
 
     def close(self) -> None:
-        """Leave the file open: whoever opened it closes it."""
+        """Do nothing: the file is closed where it was opened."""

@@ -1,4 +1,4 @@
-"""Digests of files, taken once: a file is read again only when its size, times or inode have changed."""
+"""Digests of files, cached: a file is read again only if its size, times or inode have changed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from emms.errors import DamagedError
 from emms.store.keys import Key
 from emms.store.store import Store
 
-# A file that is written twice within a tick of its file system's clock keeps its times. Two seconds is FAT's tick, the
-# longest there is: what had not settled for as long when it was read is read again next time.
+# A file that is written twice within the resolution of its file system's clock keeps its times. FAT has the coarsest
+# one, two seconds: the digest of a file that was modified less than that ago is not cached.
 SETTLED_NS = 2_000_000_000
-_CHUNK = 4096  # files handed to the threads at once, so that memory does not grow with their number
+_CHUNK = 4096  # files submitted to the threads at once, to bound memory
 _FILE = "digests.parquet"
 _SCHEMA = pl.Schema({"path": pl.String, "state": pl.String, "digest": pl.String})
 
 
 class DigestsKey(Key):
-    """The digests of the files of one folder, and of those below it."""
+    """Key of the digests of the files in one folder and below."""
 
     kind: ClassVar[str] = "digests"
     version: ClassVar[int] = 1
@@ -37,20 +37,20 @@ class DigestsKey(Key):
         return (_FILE,)
 
 
-# Within a process one call at a time: what one call reads, the next remembers.
-_one_at_a_time = Lock()
+# One call at a time per process, so that the next call finds the digests of the previous one.
+_lock = Lock()
 
 
 class FileDigests:
-    """SHA-256 digests of local files, remembered in the store under `digests/`, one table a folder of files.
+    """SHA-256 digests of local files, cached in the store under `digests/`, one table per folder of files.
 
-    What is remembered is a convenience: if two processes write a table at a time, files are read again, no more.
+    If two processes write a table at the same time, some files are read again.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.files_read = 0
-        """How many files were read rather than remembered."""
+        """Number of files that were read rather than found in the cache."""
 
     def __call__(self, paths: Sequence[str]) -> list[str]:
         """Return each file's digest, 64 hexadecimal digits, in the order of `paths`.
@@ -60,7 +60,7 @@ class FileDigests:
         absolute = [os.path.abspath(path) for path in paths]
         if not absolute:
             return []
-        with _one_at_a_time:
+        with _lock:
             digests = self._digests(sorted(set(absolute)))
         return [digests[path] for path in absolute]
 
@@ -68,7 +68,7 @@ class FileDigests:
         stats = {path: os.stat(path) for path in paths}
         key = DigestsKey(folder=os.path.commonpath([os.path.dirname(path) for path in paths]))
         known = self._known(key)
-        # A file that changes from here on gets another state, whether it is read before or after the change.
+        # A file that changes from here on has another state the next time, whether it is read before or after.
         settled_before = time.time_ns() - SETTLED_NS
         digests = {path: known[path][1] for path in paths if path in known and known[path][0] == _state(stats[path])}
         unknown = [path for path in paths if path not in digests]
@@ -92,19 +92,19 @@ class FileDigests:
         return digests
 
     def _known(self, key: DigestsKey) -> dict[str, tuple[str, str]]:
-        """Return the state and the digest of each file remembered."""
-        found = self._store.find(key)
-        if found is None:
+        """Return the state and the digest of each cached file."""
+        artifact = self._store.find(key)
+        if artifact is None:
             return {}
         try:
-            table = pl.DataFrame(found.table(_FILE))
+            table = pl.DataFrame(artifact.table(_FILE))
             return {path: (state, digest) for path, state, digest in table.select(_SCHEMA.names()).rows()}
-        except (DamagedError, pl.exceptions.PolarsError):  # or written anew since it was found
+        except (DamagedError, pl.exceptions.PolarsError):  # damaged, or replaced in the meantime
             return {}
 
 
 def _state(stat: os.stat_result) -> str:
-    """Return what changes when a file does. It is text since inodes may take all 64 bits."""
+    """Return a string that changes when a file does; not integers, since inodes may have 64 unsigned bits."""
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 

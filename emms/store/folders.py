@@ -10,11 +10,11 @@ from pathlib import Path
 
 @contextmanager
 def removed_after(folder: Path) -> Iterator[None]:
-    """Remove at the end what was not there before of this folder and its parents, as far as it is empty."""
+    """Remove this folder and its parents at the end of the block, if they did not exist before and are empty."""
     missing = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     try:
         yield
     finally:
-        for path in missing:  # the innermost first
+        for path in missing:  # innermost first
             with suppress(OSError):
                 path.rmdir()

@@ -1,4 +1,4 @@
-"""What determines an artifact, and the address that follows from it."""
+"""Keys of artifacts, and their addresses."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from pydantic import BaseModel, ConfigDict
 
 
 def digest(content: Any) -> str:
-    """Return the SHA-256 of JSON content in its canonical form, 64 hexadecimal digits."""
+    """Return the SHA-256 of the canonical form of JSON content, 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class Meta(BaseModel):
-    """What is noted about an artifact in its manifest. A manifest that notes anything else is not believed."""
+    """Metadata of an artifact in its manifest. A manifest with other fields is rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Key(BaseModel):
-    """What determines an artifact: references, digests and settings as fields, and the version of the code.
+    """Everything that determines an artifact: references, digests and settings as fields, and the version of the code.
 
-    Each kind of artifact is a subclass. The same key always has the same address, on every machine.
+    Each kind of artifact has a subclass. Equal keys have the same address on every machine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: ClassVar[str]
-    """The folder of the store in which artifacts of this kind lie."""
+    """Folder of the store for artifacts of this kind."""
     version: ClassVar[int]
-    """Raise it when the code that makes the artifact computes something else, or writes it differently."""
+    """Raise it if the code computes something else, or writes it differently."""
     meta: ClassVar[type[Meta]] = Meta
-    """What the manifest notes beside the files."""
+    """Type of the metadata in the manifest."""
 
     def __hash__(self) -> int:
         return hash(self.address)
 
     def file_names(self) -> tuple[str, ...]:
-        """Return the names of the Parquet files that the artifact consists of."""
+        """Return the names of the Parquet files of the artifact."""
         return ()
 
     @property
     def content(self) -> dict[str, Any]:
-        """The key as JSON, as it stands in the manifest."""
+        """The key as JSON, as in the manifest."""
         return {"version": self.version, **self.model_dump(mode="json")}
 
     @property
     def address(self) -> str:
-        """The 32 hexadecimal digits under which the artifact lies."""
+        """The address of the artifact, 32 hexadecimal digits."""
         return digest({"kind": self.kind, "key": self.content})[:32]

@@ -1,4 +1,4 @@
-"""The manifest of an artifact: read as data from a stranger, since anybody may have written it."""
+"""The manifest of an artifact, which is read as untrusted data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emms.store.keys import Key, digest
 
 NAME = "manifest.json"
 
-# A Parquet file in the artifact's own folder: no path, and nothing hidden.
+# A Parquet file in the artifact's own folder: not a path, and not hidden.
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*\.parquet$", max_length=200)]
 
 
@@ -27,7 +27,7 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What an artifact is and what it consists of; signed by a checksum over all of it."""
+    """Description of an artifact and its files, with a checksum."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -38,7 +38,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def parse(cls, text: bytes) -> Self | None:
-        """Return the manifest, or None if this is no manifest or its checksum is off."""
+        """Return the manifest, or None if the text is not a manifest or its checksum is wrong."""
         try:
             content = json.loads(text)
             return cls.model_validate(content) if content.pop("sha256") == digest(content) else None
@@ -51,7 +51,7 @@ class Manifest(BaseModel):
         return json.dumps({**content, "sha256": digest(content)}, indent=1, sort_keys=True).encode()
 
     def describes(self, key: Key) -> bool:
-        """Whether this is the manifest of the artifact of `key`, with the files and notes of its kind."""
+        """Return whether this is the manifest of the artifact of `key`, with the files and metadata of its kind."""
         try:
             key.meta.model_validate(self.meta)
         except ValidationError:

@@ -1,9 +1,9 @@
 """Content-addressed artifacts, in Parquet, on any fsspec file system.
 
-An artifact's address is a hash of what determines it, so the same question always has the same address. It is complete
-when its manifest is there; the manifest is written last, with the sizes and checksums of the files. A reader that finds
-no manifest, a file of another size, or on reading a checksum that is off, treats the artifact as absent, and it is
-computed again: a killed process, a truncated upload and a flipped byte all end in the same place.
+An artifact's address is a hash of everything that determines it. An artifact is complete if its manifest exists; the
+manifest is written last, with the sizes and checksums of the files. If the manifest is missing, a file has another
+size, or its checksum is wrong when it is read, the artifact counts as absent and is computed again: after a killed
+process, a truncated upload or a flipped byte.
 
     <root>/<kind>/<first two of address>/<address>/manifest.json, *.parquet
 """
@@ -26,13 +26,13 @@ from emms.store.folders import removed_after
 from emms.store.keys import Key
 from emms.store.manifest import NAME, FileEntry, Manifest
 
-_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_NOT_FOUND = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class Store:
     """Artifacts under one fsspec URL: a folder, `s3://bucket/prefix`, `memory://`, …
 
-    Raises StoreError when the URL's protocol is unknown or needs a package that is not installed.
+    Raises StoreError if the URL's protocol is unknown or needs a package that is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -45,7 +45,7 @@ class Store:
             ) from cause
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Store, (self.url,)  # a connection does not travel to another process
+        return Store, (self.url,)  # connections cannot be pickled
 
     def check_writable(self) -> None:
         """Write a small file and remove it. Raises StoreError if that fails."""
@@ -55,26 +55,26 @@ class Store:
                 self.fs.makedirs(self.root, exist_ok=True)
                 self.fs.pipe_file(probe, b"")
                 self.fs.rm_file(probe)
-        except Exception as cause:  # each file system has errors of its own
+        except Exception as cause:  # file systems raise errors of any type
             raise StoreError(
                 f"store '{self.url}' cannot be written: {cause}; name another with `store:` or --store, "
                 f"or fix its permissions"
             ) from cause
 
     def exists(self) -> bool:
-        """Whether anything has been written there."""
+        """Return whether the root of the store exists."""
         return bool(self.fs.exists(self.root))
 
     def path(self, key: Key) -> str:
-        """Return where the artifact of this key lies, or would lie."""
-        where = key.address
-        return f"{self.root}/{key.kind}/{where[:2]}/{where}"
+        """Return the path of the artifact of this key, which need not exist."""
+        address = key.address
+        return f"{self.root}/{key.kind}/{address[:2]}/{address}"
 
     def find(self, key: Key) -> Artifact | None:
-        """Return the artifact if it is complete, None otherwise.
+        """Return the artifact if it is complete, else None.
 
-        Looks at the manifest and at the sizes of the files; what is in them is verified when they are read.
-        Raises StoreError if the file system refuses to say.
+        Checks the manifest and the sizes of the files; their contents are verified when they are read.
+        Raises StoreError if the file system cannot be read.
         """
         path = self.path(key)
         try:
@@ -83,7 +83,7 @@ class Store:
                 return None
             if not all(self._has_size(f"{path}/{entry.file}", entry) for entry in manifest.files.values()):
                 return None
-        except _NOT_THERE:
+        except _NOT_FOUND:
             return None
         except OSError as cause:
             raise StoreError(f"store '{self.url}' cannot be read: {cause}; check its permissions") from cause
@@ -91,10 +91,10 @@ class Store:
 
     @contextmanager
     def create(self, key: Key) -> Iterator[Draft]:
-        """Write an artifact. It comes to be when the block ends without an exception, and not before.
+        """Write an artifact. It exists once the block has ended without an exception.
 
-        If the block fails, or is interrupted, what it has written is removed.
-        Raises StoreError if the file system refuses.
+        If the block fails or is interrupted, its files are removed.
+        Raises StoreError if the store cannot be written.
         """
         draft, path = Draft(self, key, key.meta.model_construct()), self.path(key)
         with self.writing():
@@ -116,7 +116,7 @@ class Store:
                 self.fs.rm_file(f"{path}/{file}")
 
     def discard(self, artifact: Artifact) -> None:
-        """Have an artifact be absent from now on, unless another has taken its place."""
+        """Remove an artifact, unless it has been replaced."""
         path = self.path(artifact.key)
         with suppress(OSError):
             manifest = self._manifest(path)
@@ -127,7 +127,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turn what a file system raises on writing into a StoreError."""
+        """Convert errors of the file system in this block to StoreError."""
         try:
             yield
         except OSError as cause:
@@ -146,7 +146,7 @@ class Store:
         return bool(self.fs.size(path) == entry.bytes)
 
     def _files(self, path: str) -> list[str]:
-        """Return the files that the manifest there lists, if it can be believed."""
+        """Return the files in the manifest, if there is a valid one."""
         try:
             manifest = self._manifest(path)
         except OSError:
@@ -154,7 +154,7 @@ class Store:
         return [entry.file for entry in manifest.files.values()] if manifest else []
 
     def _replace(self, path: str, content: bytes) -> None:
-        """Write a small file so that a reader sees the old one or the new one. An object store does that by itself."""
+        """Write a small file atomically. Object stores do that by themselves."""
         if not self._is_local:
             self.fs.pipe_file(path, content)
             return

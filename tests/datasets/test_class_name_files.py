@@ -1,4 +1,4 @@
-"""Class names from files of every usual form."""
+"""Class names from files of all supported formats."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def written(tmp_path):
         ("names", "n02119789   kit fox  \n\nn01440764 tench, Tinca tinca"),
     ],
 )
-def test_labels_and_names(written, name, content):
+def test_files_of_labels_and_names(written, name, content):
     found = read_class_names(written(name, content), LABELS)
     assert {label: found[label] for label in LABELS} == NAMES
 
@@ -49,11 +49,11 @@ def test_labels_and_names(written, name, content):
         ("x.txt", "tench, Tinca tinca\nkit fox\n"),
     ],
 )
-def test_names_alone(written, name, content):
+def test_files_of_names_only(written, name, content):
     assert read_class_names(written(name, content), LABELS) == list(NAMES.values())
 
 
-def test_a_byte_order_mark_is_no_part_of_a_label(written):
+def test_a_byte_order_mark_is_removed(written):
     found = read_class_names(written("x.csv", "cat,house cat\ndog,kit fox\n", "utf-8-sig"), ["cat", "dog"])
     assert found == {"cat": "house cat", "dog": "kit fox"}
 
@@ -76,14 +76,14 @@ def test_names_of_integers_in_json(written):
             "n01440764,tench, Tinca tinca\nn02119789,kit fox\n",
             r"line 1 of .* has 3 columns; write two.*quotes",
         ),
-        ("x.csv", "n01440764,tench\nkit fox\n", r"line 1 of .* has 2 columns, others have another number"),
+        ("x.csv", "n01440764,tench\nkit fox\n", r"line 1 of .* has 2 columns, unlike other lines"),
         ("x.csv", "n01440764,tench\nn01440764,fox\n", r"names 'n01440764' twice, 'tench' and 'fox'; remove one"),
         ("x.txt", "n01440764 tench\nn01440764 fox\n", r"names 'n01440764' twice"),
         ("x.json", '{"n01440764": "tench", "n01440764": "fox"}', r"names 'n01440764' twice"),
-        ("x.json", "{", r"x\.json' is not JSON: .*; correct it"),
+        ("x.json", "{", r"x\.json' is not JSON: .*; fix it"),
         ("x.json", "[" * 100_000, r"is not JSON"),
         ("x.json", "3", r"neither a JSON object nor a list"),
-        ("x.json", '{"0": ["n01440764", "tench"]}', r"\['n01440764', 'tench'\] is not text; labels and names are"),
+        ("x.json", '{"0": ["n01440764", "tench"]}', r"\['n01440764', 'tench'\] is not text; labels and names must be"),
         ("x.json", "[null]", r"None is not text"),
         ("x.txt", " \n", r"x\.txt' is empty; write a `label,name` per line"),
         ("x.json", "{}", "is empty"),
@@ -91,7 +91,7 @@ def test_names_of_integers_in_json(written):
         ("x.csv", 'a,"' + "b" * 200_000 + '"\nc,d', "is not CSV: field larger"),
     ],
 )
-def test_what_is_wrong(written, name, content, message):
+def test_invalid_files_raise(written, name, content, message):
     with pytest.raises(DatasetError, match=message):
         read_class_names(written(name, content), LABELS)
 

@@ -1,4 +1,4 @@
-"""Labels get names in words; each gets one, and no two the same."""
+"""Readable names for labels: one per label, all different."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ FOLDERS = ["n01440764", "n02119789"]
 NAMES = {"n01440764": "tench", "n02119789": "kit fox"}
 
 
-def test_without_the_setting_folders_are_their_own_names():
+def test_without_the_setting_class_names_are_folder_names():
     assert name_folders(FOLDERS, None) == (FOLDERS, [])
 
 
@@ -29,7 +29,7 @@ def test_names_are_stripped():
     assert name_folders(["a", "b"], {"a": " cat ", "b": "dog\n"})[0] == ["cat", "dog"]
 
 
-def test_a_list_for_folders_is_in_sorted_order_and_said_to_be():
+def test_a_list_for_folders_is_in_sorted_order_with_a_warning():
     names, (note,) = name_folders(FOLDERS, ["tench", "kit fox"])
     assert names == ["tench", "kit fox"]
     assert (
@@ -37,14 +37,14 @@ def test_a_list_for_folders_is_in_sorted_order_and_said_to_be():
     )
 
 
-def test_a_list_for_folders_must_have_as_many():
+def test_a_list_for_folders_must_have_one_name_per_folder():
     with pytest.raises(
-        DatasetError, match="has 3 names without labels but there are 2 class folders; such names go to"
+        DatasetError, match="has 3 names without labels but there are 2 class folders; such names are assigned"
     ):
         name_folders(FOLDERS, ["tench", "kit fox", "dog"])
 
 
-def test_a_list_for_numbered_folders_goes_by_number():
+def test_a_list_for_numbered_folders_is_indexed_by_number():
     folders = sorted(str(i) for i in range(12))  # 0, 1, 10, 11, 2, …
     names = [f"name {i}" for i in range(12)]
     assert name_folders(folders, names) == ([f"name {folder}" for folder in folders], [])
@@ -54,7 +54,7 @@ def test_a_list_for_numbered_folders_goes_by_number():
 def test_numbers_count_from_zero():
     folders = sorted(str(i) for i in range(1, 4))
     with pytest.raises(
-        DatasetError, match=r"no name for 1 of 3 labels \('3'\); .*those of the labels 0, 1, …; for others"
+        DatasetError, match=r"no name for 1 of 3 labels \('3'\); .*is for the labels 0, 1, …; for other"
     ):
         name_folders(folders, ["a", "b", "c"])
 
@@ -81,16 +81,16 @@ def test_missing_names():
     )
 
 
-def test_superfluous_names_are_noted_in_a_spec_and_ignored_in_a_file(tmp_path):
+def test_extra_names_give_a_warning_in_a_spec_and_are_ignored_in_a_file(tmp_path):
     _, notes = name_folders(FOLDERS, {**NAMES, "n09": "x", "n08": "y"})
     assert notes == ["`class_names:` names 'n08', 'n09', which the dataset does not have"]
     (tmp_path / "x.csv").write_text("n01440764,tench\nn02119789,kit fox\nn09,x\n")
     assert name_folders(FOLDERS, tmp_path / "x.csv") == (["tench", "kit fox"], [])
 
 
-def test_two_labels_of_one_name():
+def test_two_labels_with_the_same_name_raise():
     with pytest.raises(
-        DatasetError, match="has the name 'crane' for both 'n02012849' and 'n03126707'; give each its own"
+        DatasetError, match="has the name 'crane' for both 'n02012849' and 'n03126707'; give them different names"
     ):
         name_folders(["n02012849", "n03126707"], {"n02012849": "crane", "n03126707": "crane "})
 
@@ -113,11 +113,11 @@ models: [timm:resnet18]
         ("3", "must be a mapping from labels to names, a list of names, or the path of a file"),
         ("''", "must be a mapping"),
         ("{a: [b]}", r"\['b'\] is not text"),
-        ("{a: 1.50}", "1.5 is not text; labels and names are text, in quotes if need be"),
+        ("{a: 1.50}", "1.5 is not text; labels and names must be text, if necessary in quotes"),
         ("[null, a]", "None is not text"),
     ):
         with pytest.raises(
-            SpecError, match=rf"^spec '.*' cannot be used:\n  line 2, dataset\.class_names: .*{message}[^\n]*$"
+            SpecError, match=rf"^spec '.*' is invalid:\n  line 2, dataset\.class_names: .*{message}[^\n]*$"
         ):
             given(text)
 

@@ -1,4 +1,4 @@
-"""scikit-learn's digits, as it gives them itself."""
+"""scikit-learn's digits, compared with `load_digits`."""
 
 import os
 
@@ -20,10 +20,10 @@ def test_digits():
         np.testing.assert_allclose(np.asarray(image)[..., 0], truth.images[row] / 16 * 255, atol=0.5)
 
 
-def test_pixels_depend_on_the_file_alone():
+def test_reading_depends_only_on_the_format():
     assert Digits().reading() == {"format": "digits"}
 
 
-def test_the_file_that_is_digested_is_the_file_that_is_read():
+def test_the_listed_file_is_the_one_that_is_read():
     (path,) = Digits().listing().samples["path"].unique()
     assert os.path.isfile(path)

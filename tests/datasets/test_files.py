@@ -1,4 +1,4 @@
-"""Only regular files are opened, and nothing waits."""
+"""Only regular files are opened, without blocking."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def special(tmp_path, monkeypatch):
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", ["pipe", "folder", "socket", "device", "link to pipe", "link to socket"])
-def test_anything_else_is_named_and_never_opened(special, name, monkeypatch):
+def test_other_kinds_of_files_raise_without_being_opened(special, name, monkeypatch):
     opened = []
     monkeypatch.setattr(os, "open", lambda *args: opened.append(args))
     for check in (check_regular, open_regular):
@@ -45,7 +45,7 @@ def test_anything_else_is_named_and_never_opened(special, name, monkeypatch):
 
 
 @pytest.mark.timeout(20)
-def test_a_pipe_that_takes_the_place_of_a_file_does_not_block(tmp_path, monkeypatch):
+def test_a_pipe_that_replaces_a_file_does_not_block(tmp_path, monkeypatch):
     path = tmp_path / "x"
     path.touch()
     before = os.stat(path)

@@ -1,4 +1,4 @@
-"""Every format is known by its name, and its settings say what they are: they make a form in a web page."""
+"""Every format has a name, and its settings have descriptions, for the form in Prefect's UI."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""HEIC, as phones write it, is read with pillow-heif; without it, its absence is said everywhere."""
+"""HEIC is read with pillow-heif; without it, messages name the missing package."""
 
 import io
 import subprocess
@@ -23,7 +23,7 @@ def heic(pixels, **options):
 
 
 def quarters(channels=3):
-    """Return 32 x 64 pixels whose four quarters are of four shades."""
+    """Return 32 x 64 pixels with a different shade in each quarter."""
     pixels = np.zeros((32, 64, channels), np.uint8)
     pixels[:16, :32], pixels[:16, 32:], pixels[16:, 32:] = 255, 80, 160
     return pixels
@@ -31,7 +31,7 @@ def quarters(channels=3):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Return a folder of two classes, the first one of which has HEIC files beside a PNG."""
+    """Return a folder of two classes, the first of which has a PNG and HEIC files."""
     for name in ("apple", "pear"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("RGB", (8, 8), "green").save(tmp_path / "photos" / name / "0.png")
@@ -44,16 +44,16 @@ def test_pixels():
     assert np.abs(np.asarray(read_image(io.BytesIO(heic(quarters())))).astype(int) - quarters()).mean() < 3
 
 
-def test_an_image_that_was_rotated_by_the_phone_is_turned_once():
+def test_exif_rotation_is_applied_once():
     exif = Image.Exif()
     exif[0x0112] = 6
-    stored = np.ascontiguousarray(np.rot90(quarters()))  # what orientation 6 turns upright
+    stored = np.ascontiguousarray(np.rot90(quarters()))  # rotated upright by orientation 6
     read = np.asarray(read_image(io.BytesIO(heic(stored, exif=exif.tobytes()))))
     assert read.shape == (32, 64, 3)
     assert np.abs(read.astype(int) - quarters()).mean() < 3
 
 
-def test_transparent_parts_are_white():
+def test_transparent_areas_become_white():
     pixels = quarters(4)
     pixels[:16, :, 3], pixels[16:, :, 3] = 0, 255
     read = np.asarray(read_image(io.BytesIO(heic(pixels))))
@@ -68,7 +68,7 @@ def test_damaged():
             read_image(io.BytesIO(data[:size]))
 
 
-def test_an_avif_image_in_a_file_that_begins_like_heic():
+def test_an_avif_image_in_a_file_that_starts_like_heic():
     file = io.BytesIO()
     Image.fromarray(quarters()).save(file, "AVIF", quality=90)
     data = file.getvalue()
@@ -99,7 +99,7 @@ from emms.errors import EMMSError
 
 
 def without(code, *arguments):
-    """Run code in a process that has no pillow-heif; return what it prints."""
+    """Run code in a process without pillow-heif and return its output."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT + code, *map(str, arguments)], capture_output=True, text=True, check=True
     )

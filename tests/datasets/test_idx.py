@@ -65,12 +65,12 @@ def test_missing(tmp_path):
         ({"images": idx(PIXELS, b"\0\0\x08\x01")}, "not an IDX file of unsigned bytes in 3 dimensions.*00000801"),
         ({"labels": idx(LABELS, b"\x89PNG")}, "not an IDX file.*89504e47"),
         ({"labels": b"\0"}, "not an IDX file"),
-        ({"images": idx(PIXELS)[:-1]}, "should hold 12 x 28 x 28 = 9408 bytes but holds 9407"),
-        ({"labels": idx(LABELS) + b"\0"}, "should hold 12 = 12 bytes but holds 13"),
+        ({"images": idx(PIXELS)[:-1]}, "should have 12 x 28 x 28 = 9408 bytes but has 9407"),
+        ({"labels": idx(LABELS) + b"\0"}, "should have 12 = 12 bytes but has 13"),
         ({"labels": idx(LABELS + 1)}, "label 10 in row 0; Fashion-MNIST's are 0 to 9"),
     ],
 )
-def test_files_that_are_not_what_they_should_be(tmp_path, files, message):
+def test_invalid_idx_files_raise(tmp_path, files, message):
     with pytest.raises(DatasetError, match=message):
         put(tmp_path, **files).listing()
 
@@ -84,7 +84,7 @@ def test_damaged_gzip(tmp_path, data):
 
 
 @pytest.mark.timeout(20)
-def test_a_named_pipe_is_not_waited_for(tmp_path):
+def test_a_named_pipe_does_not_block(tmp_path):
     dataset = put(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte.gz").unlink()
     os.mkfifo(tmp_path / "train-labels-idx1-ubyte.gz")
@@ -92,7 +92,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path):
         dataset.listing()
 
 
-def test_pixels_depend_on_the_file_alone():
+def test_reading_depends_only_on_the_format():
     assert (
         FashionMNIST().reading()
         == FashionMNIST(path="elsewhere", split="test").reading()

@@ -1,4 +1,4 @@
-"""Images are recognised by how they begin, and only what is read counts as readable."""
+"""Recognition of image formats by their first bytes, and the extensions of formats that are read."""
 
 import io
 import subprocess
@@ -28,7 +28,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("format", WRITTEN)
-def test_recognise_what_pillow_writes(format):
+def test_recognise_formats_that_pillow_writes(format):
     if format == "HEIF":
         pillow_heif.register_heif_opener()
     file = io.BytesIO()
@@ -50,7 +50,7 @@ def test_recognise_what_pillow_writes(format):
         (b"", None),
     ],
 )
-def test_recognise_what_pillow_does_not_write(start, kind):
+def test_recognise_other_formats(start, kind):
     assert recognise(start) == kind
 
 
@@ -61,7 +61,7 @@ def test_extensions():
     assert {".eps", ".pdf", ".wmf"} <= KNOWN_EXTENSIONS
 
 
-def test_formats_are_tried_in_the_order_of_how_common_they_are():
+def test_common_formats_are_tried_first():
     formats = image_formats()
     assert formats[:3] == ["JPEG", "PNG", "WEBP"]
     assert len(set(formats)) == len(formats)
@@ -71,7 +71,7 @@ def test_formats_are_tried_in_the_order_of_how_common_they_are():
 @pytest.mark.parametrize(
     "first", ["PIL.Image; PIL.Image.init()", "PIL.Image; PIL.Image.preinit()", "pillow_heif", "emms"]
 )
-def test_heic_is_read_whatever_is_imported_first(first):
+def test_heic_is_read_in_any_order_of_imports(first):
     code = f"""
 import {first}
 from emms.datasets.image_formats import image_extensions, image_formats, register_heic
@@ -83,7 +83,7 @@ assert image_formats().index("AVIF") < image_formats().index("HEIF")
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_plugin_that_is_registered_later_is_seen():
+def test_a_pillow_plugin_that_is_registered_later_is_used():
     code = """
 from PIL import Image
 from emms.datasets.image_formats import image_extensions, image_formats

@@ -1,4 +1,4 @@
-"""A folder of class folders, as people have it on disk."""
+"""Folders with one folder of images per class."""
 
 import contextlib
 import io
@@ -62,7 +62,7 @@ def test_load(photos):
     assert sample.image.getpixel((0, 0)) == (255, 0, 0)
 
 
-def test_what_is_no_image_is_left_alone(photos):
+def test_files_that_are_not_images_are_ignored(photos):
     before = ids(photos)
     for name in ("cat/notes.txt", "cat/Thumbs.db", "cat/.hidden.png", "cat/noextension", "readme.md", ".DS_Store"):
         (photos / name).touch()
@@ -96,11 +96,11 @@ def test_images_that_are_not_read_are_counted_and_named(photos):
     assert note == (
         "7 files that look like images are not read: 2 .jxl (first: 6.jxl), 2 .nef (first: cat/2.NEF), "
         "1 without an extension (first: dog/7), 1 .jpg~ (first: dog/8.jpg~), 1 .svg (first: dog/4.svg); "
-        "convert them to PNG or JPEG, rename those whose extension does not say their format"
+        "convert them to PNG or JPEG, rename those whose extension is not that of their format"
     )
 
 
-def test_a_name_of_an_unread_image_cannot_act_on_a_terminal(photos):
+def test_names_of_unread_images_are_escaped(photos):
     (photos / "cat" / "\x1b[2J.cr2").touch()
     (photos / "cat" / os.fsdecode(b"\xe9.dng")).touch()
     (note,) = ImageFolder(path=photos).listing().notes
@@ -108,7 +108,7 @@ def test_a_name_of_an_unread_image_cannot_act_on_a_terminal(photos):
     assert r"1 .cr2 (first: 'cat/\x1b[2J.cr2'), 1 .dng (first: 'cat/\udce9.dng')" in note
 
 
-def test_few_files_are_opened_to_look_at_them(photos, monkeypatch):
+def test_only_a_few_files_are_opened(photos, monkeypatch):
     opened = []
     monkeypatch.setattr(unread, "open_regular", lambda path: opened.append(path) or open_regular(path))
     for i in range(300):
@@ -121,7 +121,7 @@ def test_few_files_are_opened_to_look_at_them(photos, monkeypatch):
     assert len(opened) == 1000
 
 
-def test_a_class_of_unread_images_says_so(photos):
+def test_a_class_of_unread_images_raises(photos):
     (photos / "bird").mkdir()
     (photos / "bird" / "1.cr3").touch()
     with pytest.raises(
@@ -168,7 +168,7 @@ def fill(path, content):
 @pytest.mark.timeout(300)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.lists(NAMES, max_size=4), FILE_NAMES, CONTENTS), max_size=12))
-def test_no_file_is_lost(tmp_path, files):
+def test_every_file_is_listed_counted_or_ignored(tmp_path, files):
     """Every file under a class folder is listed, counted, hidden, or not an image by its name and its first bytes."""
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
         root = Path(folder)
@@ -233,7 +233,7 @@ def test_a_dead_link_is_a_bad_sample(photos):
         dataset.load(record)
 
 
-def test_a_relative_path_and_a_home(photos, monkeypatch):
+def test_relative_paths_and_home_folders(photos, monkeypatch):
     monkeypatch.chdir(photos.parent)
     assert ImageFolder(path="photos").listing().samples["path"][0] == f"{photos}/cat/b.png"
     monkeypatch.setenv("HOME", str(photos.parent))
@@ -261,16 +261,16 @@ def test_one_class(tmp_path):
         ids(tmp_path)
 
 
-def test_images_in_no_class_folder(photos):
+def test_images_outside_of_class_folders(photos):
     put(photos / "stray.png")
     with pytest.raises(DatasetError, match=r"1 images directly in it \('stray.png', …\); put each into"):
         ids(photos)
 
 
-def test_a_class_with_no_image(photos):
+def test_a_class_without_images(photos):
     (photos / "bird" / "empty").mkdir(parents=True)
     (photos / "bird" / "list.txt").touch()
-    with pytest.raises(DatasetError, match=r"bird' has no image; add some, or remove the folder"):
+    with pytest.raises(DatasetError, match=r"bird' has no images; add some, or remove the folder"):
         ids(photos)
 
 

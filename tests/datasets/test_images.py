@@ -1,4 +1,4 @@
-"""Images of any format and any kind of pixel are read as RGB, upright, on white; anything else is an error."""
+"""Images of any format and any type of pixel are read as RGB, upright, on white; other files raise."""
 
 import contextlib
 import io
@@ -35,14 +35,14 @@ def gradient(height=6, width=8):
 
 
 @pytest.mark.parametrize("format", ["PNG", "BMP", "GIF", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "WEBP"])
-def test_lossless_formats_give_back_their_pixels(format):
+def test_lossless_formats_are_read_exactly(format):
     grey = np.repeat(gradient(16, 16)[..., None], 3, axis=2)
     options = {"lossless": True} if format == "WEBP" else {}
     np.testing.assert_array_equal(pixels(Image.fromarray(grey), format, **options), grey)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "AVIF", "WEBP"])
-def test_lossy_formats_come_close(format):
+def test_lossy_formats_are_read_approximately(format):
     grey = np.repeat(gradient()[..., None], 3, axis=2)
     assert np.abs(pixels(Image.fromarray(grey), format, quality=95).astype(int) - grey).mean() < 6
 
@@ -56,8 +56,8 @@ def test_reads_a_path(tmp_path):
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_exif_rotation_is_applied(orientation, format):
     upright = np.zeros((16, 32, 3), np.uint8)
-    upright[:8, :16], upright[8:, 16:] = 255, 128  # the four quarters tell all eight orientations apart
-    # What a camera stores: the picture with the inverse of what the orientation asks for.
+    upright[:8, :16], upright[8:, 16:] = 255, 128  # the quarters distinguish all eight orientations
+    # A camera stores the picture with the inverse of the operation that the orientation describes.
     stored = {
         1: upright,
         2: upright[:, ::-1],
@@ -187,7 +187,7 @@ def test_corrupt():
 
 
 @given(st.binary(max_size=200), st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO"]))
-def test_damage_of_any_kind_gives_an_image_or_a_bad_sample(damage, format):
+def test_any_damage_gives_an_image_or_a_bad_sample(damage, format):
     data = encoded(Image.fromarray(gradient(16, 16)), format).getvalue()
     start = len(damage) % len(data)
     file = io.BytesIO(data[:start] + damage + data[start + len(damage) // 2 :])

@@ -1,4 +1,4 @@
-"""Parquet files with images in them, as Hugging Face datasets and as data frames are written."""
+"""Parquet files of images, as written by Hugging Face datasets and by data frames."""
 
 import io
 import json
@@ -43,7 +43,7 @@ def class_label(names):
 
 
 def reds(dataset):
-    """The first pixel's red of every sample: our test images differ by it."""
+    """Return the red value of the first pixel of every sample, by which the test images differ."""
     return [dataset.load(record).image.getpixel((0, 0))[0] for record in dataset.listing().samples.to_dicts()]
 
 
@@ -85,12 +85,12 @@ def test_hugging_face_images_and_class_names(file):
     images = pa.array([{"bytes": data, "path": "gone.png"} for data in PNGS], CELL)
     dataset = write(file, images, (2, 0, 2, 0, 2, 0), class_label(["zebra", "unused", "ant"]), row_group_size=4)
     listing = dataset.listing()
-    assert listing.labels == ["zebra", "ant"]  # in the order of the numbers; nothing is a zebu
+    assert listing.labels == ["zebra", "ant"]  # in the order of the numbers; no sample is a zebu
     assert listing.samples["label"].to_list() == [1, 0, 1, 0, 1, 0]
     assert reds(dataset) == [0, 1, 2, 3, 4, 5]
 
 
-def test_integers_are_named_by_the_setting_or_by_themselves(file):
+def test_class_names_of_integers_are_the_setting_or_the_integers(file):
     write(file, labels=(10, 9, 10, 9, 10, 9), metadata={"huggingface": "{}"})
     assert ParquetImages(path=file).listing().labels == ["9", "10"]
     names = [f"class {i}" for i in range(11)]
@@ -98,7 +98,7 @@ def test_integers_are_named_by_the_setting_or_by_themselves(file):
 
 
 @pytest.mark.parametrize("statistics", [True, False])
-def test_paths_beside_bytes(file, statistics):
+def test_paths_and_bytes_in_one_column(file, statistics):
     images = [{"bytes": data, "path": None} for data in PNGS]
     images[1] = {"bytes": None, "path": "images/one.png"}
     images[3] = {"bytes": None, "path": str(file.parent / "three.png")}
@@ -196,10 +196,10 @@ def test_class_names_of_integers_that_the_file_names_by_codes(file):
         assert ParquetImages(path=file, class_names=names).listing().labels == ["tench", "kit fox"]
 
 
-def test_names_in_the_file_that_are_too_few_may_be_given(file):
+def test_missing_names_in_the_file_can_be_given(file):
     dataset = write(file, labels=(0, 2) * 3, metadata=class_label(["n01", "n02"]))
     with pytest.raises(
-        DatasetError, match="has 2 in row 1; but the file has 2 class names; correct it, or give `class_names:`"
+        DatasetError, match="has 2 in row 1; but the file has 2 class names; fix it, or give `class_names:`"
     ):
         dataset.listing()
     assert ParquetImages(path=file, class_names={0: "x", 2: "y"}).listing().labels == ["x", "y"]
@@ -224,7 +224,7 @@ def test_a_folder_of_files(file):
 
 
 @pytest.mark.parametrize("group", [1, 7, 100, 1000])
-def test_any_order_from_many_threads(file, group):
+def test_cells_in_any_order_from_many_threads(file, group):
     images = [png(i % 256) for i in range(500)]
     dataset = write(file, pa.array(images), tuple("ab" * 250), row_group_size=group, data_page_size=1000)
     records = dataset.listing().samples.to_dicts()
@@ -249,7 +249,7 @@ def test_bad_cells(file):
             dataset.load(records[row])
 
 
-def test_a_damaged_page_spoils_its_own_row_group_only(file):
+def test_a_damaged_page_only_affects_its_row_group(file):
     dataset = write(file, row_group_size=2, compression="zstd", use_dictionary=False)
     column = pq.ParquetFile(file).metadata.row_group(1).column(0)
     data = bytearray(file.read_bytes())
@@ -329,7 +329,7 @@ COLUMN = st.sampled_from(["image", "label", "image.bytes", "a.b", "", "日本", 
 
 
 @given(IMAGES, LABELS, COLUMN, COLUMN, st.integers(1, 5), st.none() | st.just(["a", "b"]))
-def test_any_cells_give_samples_or_messages(tmp_path_factory, images, labels, image_column, label_column, group, names):
+def test_any_cells_give_samples_or_errors(tmp_path_factory, images, labels, image_column, label_column, group, names):
     """Every row is listed with its own label and is an image or a bad sample; or the listing is one error."""
     rows = min(len(images), len(labels))
     path = tmp_path_factory.mktemp("fuzz") / "x.parquet"
@@ -358,7 +358,7 @@ def test_integers_too_large_for_a_label(file):
         write(file, labels=pa.array([2**64 - 1, 0, 1, 0, 1, 0], pa.uint64())).listing()
 
 
-def test_a_column_that_is_there_twice(file):
+def test_a_duplicate_column(file):
     file.parent.mkdir()
     pq.write_table(pa.table([pa.array(PNGS)] * 2 + [pa.array(list("ababab"))], ["image", "image", "label"]), file)
     with pytest.raises(DatasetError, match="more than one column 'image'"):
@@ -370,14 +370,14 @@ def test_no_rows(file):
     assert len(listing.samples) == 0
 
 
-def test_files_that_disagree(file):
+def test_inconsistent_files(file):
     write(file)
     write(file.with_name("other.parquet"), labels=(0, 1) * 3)
     with pytest.raises(DatasetError, match=r"train.parquet' has other class names or another type than"):
         ParquetImages(path=file.parent).listing()
 
 
-def test_no_parquet(tmp_path):
+def test_a_folder_without_parquet_files(tmp_path):
     with pytest.raises(DatasetError, match=r"nowhere' does not exist"):
         ParquetImages(path=tmp_path / "nowhere").listing()
     with pytest.raises(DatasetError, match=r"has no \*\.parquet file"):

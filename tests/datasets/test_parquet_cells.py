@@ -1,4 +1,4 @@
-"""One cell after the other from a large column, while memory stays small."""
+"""Reading a large column cell by cell in bounded memory."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Paths in cells lead to files below one folder, or the row is named."""
+"""Paths in cells must lead to files below one folder."""
 
 import os
 
@@ -29,11 +29,11 @@ def test_paths_below_the_root(root):
     assert resolve(root, *cells) == [there] * 4
 
 
-def test_cells_that_name_nothing(root):
+def test_empty_cells(root):
     assert resolve(root, None, "") == [None, None]
 
 
-def test_missing_files_and_folders_are_left_to_be_bad_samples(root):
+def test_missing_files_and_folders_are_accepted(root):
     assert resolve(root, "images/2.png", "nowhere/1.png") == [f"{root}/images/2.png", f"{root}/nowhere/1.png"]
     assert resolve(root, "images", "images/", ".", "") == [f"{root}/images", f"{root}/images", str(root), None]
 
@@ -76,7 +76,7 @@ def test_urls(root, cell):
 
 @pytest.mark.parametrize("cell", [r"images\1.png", r"C:\photos\1.png", "c:/photos/1.png", r"\\server\1.png"])
 def test_windows_paths(root, cell):
-    with pytest.raises(DatasetError, match=r"which is a path of Windows; write it relative to `root:`, with '/'"):
+    with pytest.raises(DatasetError, match=r"which is a Windows path; write it relative to `root:`, with '/'"):
         resolve(root, cell)
 
 
@@ -85,17 +85,15 @@ def test_a_backslash_in_the_name_of_a_file(root):
     assert resolve(root, r"a\b.png") == [rf"{root}/a\b.png"]
 
 
-def test_parquet_files_are_no_images(root):
+def test_parquet_files_are_not_images(root):
     (root / "link.png").symlink_to("train")
     for cell in ("train", "link.png", "other.Parquet"):
-        with pytest.raises(
-            DatasetError, match=f"names '{cell}', which is a Parquet file, not an image; correct the path"
-        ):
+        with pytest.raises(DatasetError, match=f"names '{cell}', which is a Parquet file, not an image; fix the path"):
             resolve(root, cell, tables=[f"{root}/train"])
 
 
 def test_characters_that_are_not_printable(root):
-    with pytest.raises(DatasetError, match=r"names 'a\\x00b', which has a null character"):
+    with pytest.raises(DatasetError, match=r"names 'a\\x00b', which contains a null character"):
         resolve(root, "a\0b")
     with pytest.raises(DatasetError, match=r"names '\.\./\\x1b\[2J', which leads"):
         resolve(root, "../\x1b[2J")
@@ -105,7 +103,7 @@ PARTS = st.one_of(st.sampled_from(["..", ".", "", "images", "1.png", "out", "in"
 
 
 @given(st.lists(PARTS, max_size=8).map("/".join))
-def test_whatever_is_resolved_is_the_real_path_and_below_the_root(tmp_path_factory, cell):
+def test_resolved_paths_are_real_paths_below_the_root(tmp_path_factory, cell):
     root = tmp_path_factory.getbasetemp() / "property"
     if not root.exists():
         (root / "images").mkdir(parents=True)

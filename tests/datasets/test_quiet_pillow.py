@@ -1,4 +1,4 @@
-"""Pillow is quiet in the threads that read images, and only there."""
+"""Pillow's warnings are silenced only in threads that read images."""
 
 import io
 import subprocess
@@ -16,7 +16,7 @@ from emms.datasets.quiet_pillow import quiet_pillow
 
 @pytest.fixture(autouse=True)
 def _limit_of_ten_thousand_pixels(monkeypatch):
-    """Pillow warns about images above its limit of 89 million pixels; smaller images make quicker tests."""
+    """Lower Pillow's limit of 89 million pixels, above which it warns, so that tests are fast."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
 
 
@@ -46,7 +46,7 @@ def test_pillow_warns_about_these(name, warning):
 
 @pytest.mark.parametrize("name", IMAGES)
 @pytest.mark.parametrize("action", ["always", "error"])
-def test_reading_is_quiet_whatever_the_filters(name, action):
+def test_reading_is_quiet_with_any_filters(name, action):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter(action)
         before = list(warnings.filters)
@@ -57,7 +57,7 @@ def test_reading_is_quiet_whatever_the_filters(name, action):
     assert caught == []
 
 
-def test_other_threads_are_warned_meanwhile_at_the_right_line():
+def test_other_threads_still_get_warnings_with_the_right_line():
     inside, warned = threading.Event(), threading.Event()
 
     def reads():
@@ -78,13 +78,13 @@ def test_other_threads_are_warned_meanwhile_at_the_right_line():
     assert warning.filename == Image.__file__
 
 
-def test_pillow_warns_again_after_a_reading():
+def test_pillow_warns_again_after_the_block():
     read_image(io.BytesIO(IMAGES["huge"]))
     with pytest.warns(Image.DecompressionBombWarning):
         Image._decompression_bomb_check((120, 120))
 
 
-def test_a_reading_inside_a_reading_ends_nothing():
+def test_blocks_can_be_nested():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with quiet_pillow():
@@ -93,7 +93,7 @@ def test_a_reading_inside_a_reading_ends_nothing():
             Image._decompression_bomb_check((120, 120))
 
 
-def test_the_rest_of_the_module_is_as_it_was():
+def test_other_attributes_of_the_module_are_unchanged():
     with quiet_pillow():
         assert TiffImagePlugin.warnings.catch_warnings is warnings.catch_warnings
 

@@ -1,4 +1,4 @@
-"""Listing samples: which there are, a fingerprint that knows them again, and what is left out."""
+"""Listing samples: their tables, their fingerprint, and samples that are left out."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def store(tmp_path):
 
 
 class Opened:
-    """The files under a folder that were opened to be read, as the interpreter tells its auditors."""
+    """The files below a folder that were opened for reading, recorded by an audit hook."""
 
     def __init__(self) -> None:
         self.folder: str | None = None
@@ -72,7 +72,7 @@ opened = Opened()
 
 @pytest.fixture
 def opened_below():
-    """Start listening for files being opened below a folder; the list fills as they are."""
+    """Return a function that starts to record the files opened below a folder."""
 
     def listen(folder):
         opened.folder, opened.files = f"{folder}/", []
@@ -102,7 +102,7 @@ def test_samples_and_labels(photos, store):
     assert samples.records(dataset, store).drop("digest").to_dicts() == dataset.listing().samples.to_dicts()
 
 
-def test_it_goes_through_json_and_back(photos, store):
+def test_samples_survive_json(photos, store):
     samples = prepare(photos, store).left_out([Skipped(row=1, id="cat/1.png", reason="empty")], CLASSES, store)
     assert Samples.model_validate_json(samples.model_dump_json()) == samples
     assert len(samples.model_dump_json()) < 1000
@@ -114,19 +114,19 @@ def test_a_store_in_memory(photos):
     assert len(prepare(photos, store).table(store)) == 12
 
 
-def test_listing_decodes_nothing_and_the_second_time_no_file_is_opened(photos, store, opened_below, monkeypatch):
+def test_listing_decodes_nothing_and_opens_files_only_the_first_time(photos, store, opened_below, monkeypatch):
     monkeypatch.setattr(ImageFolder, "load", lambda *_: pytest.fail("decoded"))
-    time.sleep(2.2)  # digests of files that have just been written are not remembered
+    time.sleep(2.2)  # digests of files that were just written are not cached
     files = opened_below(photos)
     first = prepare(photos, store)
-    assert sorted(files) == sorted(set(files))  # each once, for its digest
+    assert sorted(files) == sorted(set(files))  # each is read once, for its digest
     assert len(files) == 12
     files.clear()
     assert prepare(photos, store) == first
     assert files == []
 
 
-def test_the_fingerprint_stays_when_nothing_but_place_and_time_changes(photos, store, tmp_path):
+def test_the_fingerprint_does_not_depend_on_place_and_time(photos, store, tmp_path):
     before = prepare(photos, store)
     for path in photos.rglob("*.png"):
         os.utime(path)
@@ -137,14 +137,14 @@ def test_the_fingerprint_stays_when_nothing_but_place_and_time_changes(photos, s
     assert prepare(moved, Store(f"{tmp_path}/another")) == before
 
 
-def test_records_are_where_the_files_are_now(photos, store, tmp_path):
+def test_records_have_the_current_paths_of_files(photos, store, tmp_path):
     prepared = prepare(photos, store)
     shutil.move(photos, tmp_path / "moved")
     dataset = ImageFolder(path=tmp_path / "moved")
     records = prepared.records(dataset, store).to_dicts()
     assert [dataset.load(record).id for record in records] == prepared.table(store)["id"].to_list()
     (tmp_path / "moved" / "dog" / "1.png").unlink()
-    with pytest.raises(DatasetError, match=r"'dog/1.png' has gone since"):
+    with pytest.raises(DatasetError, match=r"'dog/1.png' was removed after"):
         prepared.records(dataset, store).to_dicts()
 
 
@@ -183,7 +183,7 @@ def test_the_fingerprint_changes_with(change, photos, store):
     change(photos)
     after = prepare(photos, store)
     assert after.fingerprint != before.fingerprint
-    # Features depend on what is in the samples, and not on what their labels are called.
+    # Features depend on the contents of samples, not on the names of labels.
     assert (after.contents == before.contents) == (change is change_a_class_name)
 
 
@@ -218,7 +218,7 @@ def test_limit_is_stratified_and_seeded(photos, store):
         prepare(photos, store, limit=2)
 
 
-def test_what_a_shard_depends_on_stays_when_a_later_sample_changes(photos, store):
+def test_the_digest_of_a_shard_does_not_depend_on_later_samples(photos, store):
     before = prepare(photos, store).shard_contents(store, rows=5)
     assert len(before) == 3
     put(photos / "dog" / "0.png", 77)  # the seventh
@@ -240,7 +240,7 @@ def test_samples_that_cannot_be_read_are_described():
     ]
 
 
-def test_what_was_left_out_is_remembered_and_still_stops_whoever_wants_to_be_stopped(photos, store):
+def test_skipped_samples_are_remembered_and_still_stop_other_runs(photos, store):
     samples = prepare(photos, store, on_bad_sample="skip")
     kept = samples.left_out([Skipped(row=2, id="cat/2.png", reason="damaged")], CLASSES, store)
     assert kept.count == 11
@@ -250,14 +250,14 @@ def test_what_was_left_out_is_remembered_and_still_stops_whoever_wants_to_be_sto
         prepare(photos, store)
 
 
-def test_a_class_with_no_sample_left(photos, store):
+def test_a_class_without_remaining_samples(photos, store):
     samples = prepare(photos, store, on_bad_sample="skip")
     skipped = [Skipped(row=10 + i, id=f"horse/{i}.png", reason="empty") for i in range(2)]
     with pytest.raises(DatasetError, match=r"class 'horse' has no sample left, since 2 of 12 samples.*\n  horse/0.png"):
         samples.left_out(skipped, CLASSES, store)
 
 
-def test_a_file_that_changes_or_goes_during_the_run_is_found_out(photos, store):
+def test_a_file_that_changes_or_is_removed_during_the_run_raises(photos, store):
     dataset, began = ImageFolder(path=photos), time.time_ns()
     records = prepare(photos, store).records(dataset, store).to_dicts()
     confirm(records, began)
@@ -271,25 +271,25 @@ def test_a_file_that_changes_or_goes_during_the_run_is_found_out(photos, store):
         confirm(records, began)
 
 
-def test_duplicate_images_and_weird_names_are_fine(photos, store):
+def test_duplicate_images_and_unusual_names(photos, store):
     shutil.copytree(photos / "cat", photos / "猫\n“{label}”")
     prepared = prepare(photos, store)
     assert (prepared.count, prepared.labels) == (18, 4)
     assert prepared.label_names(store)[-1] == "猫\n“{label}”"
 
 
-def test_the_artifact_is_made_anew_when_it_is_damaged(photos, store):
+def test_a_damaged_artifact_is_written_again(photos, store):
     prepared = prepare(photos, store)
     key = SamplesKey(fingerprint=prepared.fingerprint)
     table = store.find(key).files["samples.parquet"].file
     store.fs.rm_file(f"{store.path(key)}/{table}")
-    with pytest.raises(StoreError, match="have gone from store"):
+    with pytest.raises(StoreError, match="was removed from store"):
         prepared.table(store)
     assert prepare(photos, store) == prepared
     assert len(prepared.table(store)) == 12
 
 
-def test_a_subsample_of_labels_that_are_no_classes_is_drawn_by_seed(store):
+def test_a_subsample_of_own_labels_is_drawn_by_seed(store):
     made = Made(names=[f"caption {i}" for i in range(50)], labels=range(50), ids=[str(i) for i in range(50)])
     few = prepare(made, store, task=Captions(), limit=20)
     assert few == prepare(made, store, task=Captions(), limit=20)
@@ -304,7 +304,7 @@ def test_digits(store):
 
 
 class Made(Dataset):
-    """A dataset of one image that says whatever a test wants it to say."""
+    """A dataset with an arbitrary listing."""
 
     format: Literal["made"] = "made"
     names: tuple[str, ...] = ("a", "b")
@@ -327,6 +327,6 @@ class Made(Dataset):
         ({"ids": ["x", "x"]}, "sample id 'x' occurs twice"),
     ],
 )
-def test_listings_that_cannot_be_used(said, message, store):
+def test_invalid_listings_raise(said, message, store):
     with pytest.raises(DatasetError, match=message):
         prepare(Made(**said), store)

@@ -1,4 +1,4 @@
-"""A stratified subsample has exactly the size asked for, every class, and each class in its share."""
+"""A stratified subsample has the given size, every class, and the same share of each class."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_size_order_and_shares(case):
     assert (np.diff(taken[order])[np.diff(counts[order]) > 0] >= 0).all()
 
 
-def test_whole_shares_are_kept_exactly():
+def test_integer_shares_are_exact():
     labels = np.repeat([0, 1, 2], [900, 90, 10])
     assert np.bincount(labels[stratified(labels, 100, rng())]).tolist() == [90, 9, 1]
 
@@ -53,13 +53,13 @@ def test_rare_classes_keep_one_sample():
     assert np.bincount(labels[stratified(labels, 3, rng())]).tolist() == [1, 1, 1]
 
 
-def test_the_seed_decides():
+def test_the_subsample_depends_on_the_seed():
     labels = np.tile([0, 1], 500)
     assert np.array_equal(stratified(labels, 100, rng(1)), stratified(labels, 100, rng(1)))
     assert not np.array_equal(stratified(labels, 100, rng(1)), stratified(labels, 100, rng(2)))
 
 
-def test_every_sample_has_the_same_chance():
+def test_every_sample_has_the_same_probability():
     labels = np.repeat([0, 1], [8, 4])
     picked = np.bincount(
         np.concatenate([stratified(labels, 6, generator) for generator in map(rng, range(2000))]), minlength=12

@@ -1,4 +1,4 @@
-"""Class names that mean nothing to a text encoder are recognised as a set; odd names among words are fine."""
+"""Detection of class names without a meaning for a text encoder; a few unusual names among words are fine."""
 
 import pytest
 from hypothesis import given
@@ -97,5 +97,5 @@ def test_any_names_give_a_sentence_or_nothing(names):
     st.lists(st.integers(0, 10**9), min_size=1, unique=True),
     st.lists(st.sampled_from(["cat", "dog", "tree"]), max_size=3, unique=True),
 )
-def test_numbers_are_found_unless_words_are_more(numbers, words):
+def test_numbers_are_detected_unless_words_outnumber_them(numbers, words):
     assert (meaningless([*words, *map(str, numbers)]) is not None) == (len(numbers) >= len(words))

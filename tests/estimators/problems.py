@@ -1,10 +1,10 @@
-"""Problems that tests of several estimators share."""
+"""Shared data for tests of estimators."""
 
 import numpy as np
 
 
-def of_classes(N=150, D1=12, D2=6, K=3, C=5, noise=1.0, seed=0):
-    """Float32 features that know something of the classes, embeddings of the classes, class indices."""
+def class_problem(N=150, D1=12, D2=6, K=3, C=5, noise=1.0, seed=0):
+    """Return float32 features that depend on the classes, embeddings of the classes, and class indices."""
     rng = np.random.default_rng(seed)
     Z, y = rng.standard_normal((C, D2, K)), rng.integers(C, size=N)
     X = Z[y][:, :, 0] @ rng.standard_normal((D2, D1)) + noise * rng.standard_normal((N, D1)) + 3

@@ -1,4 +1,4 @@
-"""EMMS is the minimum it claims to be, reproduces the released numbers, and says so where a score means nothing."""
+"""EMMS finds the minimum, reproduces the released numbers, and warns about meaningless scores."""
 
 import json
 import warnings
@@ -26,7 +26,7 @@ def parity_case(name):
 
 
 def random_case(seed, N=120, D1=10, D2=5, K=3, C=8, shared=0.7):
-    """Label embeddings that agree in part, and features that know something of them."""
+    """Return label embeddings that partly agree, and features that depend on them."""
     rng = np.random.default_rng(seed)
     Z = shared * rng.standard_normal((C, D2, 1)) + (1 - shared) * rng.standard_normal((C, D2, K))
     y = np.concatenate([np.arange(C), rng.integers(C, size=N - C)])
@@ -39,7 +39,7 @@ def standardised(A):
 
 
 def least_objective(X, Z, t):
-    """||X w - Z t||^2 at the best w, from the samples."""
+    """Return ||X w - Z t||^2 at the best w, computed from the samples."""
     X, target = standardised(X), standardised(Z) @ t
     return np.sum((X @ np.linalg.lstsq(X, target, rcond=None)[0] - target) ** 2)
 
@@ -93,7 +93,7 @@ def test_exact_is_the_minimum(seed, K, D1, shared):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), K=st.integers(1, 6), shared=st.sampled_from([0.0, 0.9, 0.99]))
-def test_alternating_never_rises_and_reaches_the_minimum(seed, K, shared):
+def test_alternating_never_increases_and_reaches_the_minimum(seed, K, shared):
     case = random_case(seed, K=K, shared=shared)
     alternating, exact = EMMS("alternating").fit(*case), EMMS().fit(*case)
     assert len(alternating.objectives_) == alternating.n_iter_ + 1
@@ -101,7 +101,7 @@ def test_alternating_never_rises_and_reaches_the_minimum(seed, K, shared):
     assert alternating.score_ == pytest.approx(exact.score_, abs=1e-6)
 
 
-def test_alternating_says_when_it_has_not_arrived():
+def test_alternating_warns_if_it_has_not_converged():
     with pytest.warns(UnreliableScoreWarning, match="solver='exact'"):
         EMMS("alternating", tolerance=1e-15, max_iter=2).fit(*random_case(0))
 
@@ -117,7 +117,7 @@ def test_coefficients_give_the_objective(name, solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_class_embeddings_are_as_good_as_one_a_sample(solver):
+def test_class_embeddings_are_equivalent_to_one_per_sample(solver):
     X, Z, y = random_case(0)
     by_class, by_sample = EMMS(solver).fit(X, Z, y), EMMS(solver).fit(X, Z[y])
     assert by_class.score_ == pytest.approx(by_sample.score_, rel=1e-9)
@@ -125,7 +125,7 @@ def test_class_embeddings_are_as_good_as_one_a_sample(solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_batches_are_as_good_as_the_whole(solver):
+def test_batches_are_equivalent_to_all_samples(solver):
     X, Z, y = random_case(0)
     for labels in [(lambda rows: (Z, y[rows])), (lambda rows: (Z[y[rows]],))]:
         whole, batched = EMMS(solver).fit(X, *labels(slice(None))), EMMS(solver)
@@ -134,7 +134,7 @@ def test_batches_are_as_good_as_the_whole(solver):
         assert batched.score_ == pytest.approx(whole.score_, rel=1e-10)
 
 
-def test_a_batch_more_leaves_the_moments_it_was_given_alone():
+def test_partial_fit_does_not_change_its_input():
     X, Z, y = random_case(0)
     moments = ClassMoments(X.shape[1], len(Z)).update(X, y)
     assert EMMS().fit_moments(moments, Z).partial_fit(X, Z, y).moments_.count == 2 * len(X)
@@ -162,7 +162,7 @@ def test_constant_and_repeated_features_change_nothing(solver):
     assert EMMS(solver).fit(more, Z, y).score_ == pytest.approx(EMMS(solver).fit(X, Z, y).score_, rel=1e-9)
 
 
-def test_features_that_say_nothing_explain_nothing():
+def test_random_features_explain_almost_nothing():
     _, Z, y = random_case(0)
     emms = EMMS().fit(np.ones((len(y), 3)), Z, y)
     target = standardised(Z[y]) @ emms.weights_
@@ -178,7 +178,7 @@ def test_features_with_a_large_mean_keep_their_precision():
     assert EMMS().fit(shifted, Z, y).score_ == pytest.approx(EMMS().fit(X, Z, y).score_, rel=1e-9)
 
 
-def test_identical_encoders_are_as_good_as_one():
+def test_identical_encoders_are_equivalent_to_one():
     X, Z, y = random_case(0, K=1)
     twice = np.repeat(Z, 2, axis=2)
     for solver in SOLVERS:
@@ -186,14 +186,14 @@ def test_identical_encoders_are_as_good_as_one():
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_more_features_than_samples_explain_everything_and_it_says_so(solver):
+def test_more_features_than_samples_explain_everything_with_a_warning(solver):
     X, Z, y = parity_case("wide")
     with pytest.warns(UnreliableScoreWarning, match="80 samples with 120 features each.*use more than 121 samples"):
         emms = EMMS(solver).fit(X, Z, y)
     assert emms.score_ == pytest.approx(0, abs=1e-8)
 
 
-def test_moments_of_a_store_are_all_it_needs():
+def test_scores_from_stored_moments():
     X, Z, y = random_case(0)
     moments = ClassMoments.from_table(ClassMoments(X.shape[1], len(Z)).update(X, y).to_table())
     assert EMMS().fit_moments(moments, Z).score_ == EMMS().fit(X, Z, y).score_
@@ -201,7 +201,7 @@ def test_moments_of_a_store_are_all_it_needs():
     assert EMMS().fit_moments(moments).score_ == EMMS().fit(X, Z[y]).score_
 
 
-def test_what_does_not_fit_together_is_refused():
+def test_inconsistent_input_raises():
     X, Z, y = random_case(0)
     with pytest.raises(EstimatorError, match="two samples or more, not 1"):
         EMMS().fit(X[:1], Z, y[:1])
@@ -230,7 +230,7 @@ def test_candidates_that_explain_everything_tie(solver):
 
 @pytest.mark.parametrize("solver", ["exact", "alternating", "released"])
 @pytest.mark.parametrize("spoil", [lambda Z: 0 * Z + 3, lambda Z: 1e-9 * Z, lambda Z: 1e200 * Z, lambda Z: 1e-200 * Z])
-def test_an_encoder_that_says_nothing_is_named_instead_of_being_explained_completely(solver, spoil):
+def test_an_encoder_with_constant_embeddings_raises(solver, spoil):
     rng = np.random.default_rng(0)
     X, Z, y = rng.standard_normal((200, 5)), rng.standard_normal((4, 6, 2)), np.arange(200) % 4
     Z[:, :, 1] = spoil(Z[:, :, 1])
@@ -239,7 +239,7 @@ def test_an_encoder_that_says_nothing_is_named_instead_of_being_explained_comple
             scorer.fit(X, Z, y)
 
 
-def test_moments_and_folds_are_not_taken_for_each_other():
+def test_moments_and_folds_are_not_interchangeable():
     moments = ClassMoments(3, 2).update(np.random.default_rng(0).standard_normal((10, 3)), np.arange(10) % 2)
     Z = np.eye(2)[:, :, None]
     with pytest.raises(EstimatorError, match="call fit_folds"):

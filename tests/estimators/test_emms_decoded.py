@@ -1,4 +1,4 @@
-"""The decoded score: how often the predicted label embedding of a held-out sample is nearest to the right one."""
+"""The decoded score: how often the predicted label embedding of a held-out sample is nearest to its own label."""
 
 from functools import partial
 
@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import of_classes
+from problems import class_problem
 
 from emms.errors import EstimatorError
 from emms.estimators.emms_decoded import EMMSDecoded
-from emms.moments.folds import deal
+from emms.moments.folds import assign_folds
 
-problem = partial(of_classes, noise=3.0)
+problem = partial(class_problem, noise=3.0)
 
 
 def naive(X, Z, y, folds):
-    """The same with the samples' label embeddings written out, encoder beside encoder."""
+    """Compute the score from the label embeddings of all samples, encoders concatenated."""
     X = X.astype(np.float64)
     X = (X - X.mean(0)) / X.std(0)
     right = 0
@@ -37,14 +37,14 @@ def naive(X, Z, y, folds):
 @pytest.mark.parametrize(
     "shape", [{}, {"D2": 1, "K": 1}, {"D2": 20, "C": 2}, {"N": 60, "D1": 100}, {"D2": 2, "K": 2, "C": 9}]
 )
-def test_it_is_the_naive_computation_on_the_samples(shape):
+def test_it_equals_the_naive_computation(shape):
     X, Z, y = problem(**shape)
     scored = EMMSDecoded().fit(X, Z, y)
-    assert scored.score_ == naive(X, Z, y, deal(y, 5, seed=0))
-    assert scored.fold_scores_ @ np.bincount(deal(y, 5, seed=0)) / len(X) == pytest.approx(scored.score_)
+    assert scored.score_ == naive(X, Z, y, assign_folds(y, 5, seed=0))
+    assert scored.fold_scores_ @ np.bincount(assign_folds(y, 5, seed=0)) / len(X) == pytest.approx(scored.score_)
 
 
-def test_width_alone_earns_nothing():
+def test_random_wide_features_score_at_chance_level():
     rng = np.random.default_rng(0)
     _, Z, y = problem(N=1_000)
     for D1 in (10, 100, 2_000):
@@ -53,14 +53,14 @@ def test_width_alone_earns_nothing():
 
 @settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1))
-def test_units_and_shifts_change_nothing(seed):
+def test_invariance_to_units_and_shifts(seed):
     rng = np.random.default_rng(seed)
     X, Z, y = problem(seed=seed)
     moved = X.astype(np.float64) * rng.uniform(0.01, 100, 12) + rng.uniform(-10, 10, 12)
     assert EMMSDecoded().fit(moved, Z, y).score_ == pytest.approx(EMMSDecoded().fit(X, Z, y).score_, abs=1.5 / 150)
 
 
-def test_a_class_that_one_sample_has_and_columns_that_are_constant_do_no_harm():
+def test_a_class_with_one_sample_and_constant_columns():
     X, Z, y = problem(C=6)
     y[y == 5] = 0
     y[7] = 5
@@ -68,42 +68,42 @@ def test_a_class_that_one_sample_has_and_columns_that_are_constant_do_no_harm():
     assert scored.score_ == pytest.approx(EMMSDecoded().fit(X, Z, y).score_, abs=1.5 / 150)
 
 
-def test_what_cannot_be_scored_is_refused():
+def test_invalid_input_raises():
     X, Z, y = problem()
-    with pytest.raises(EstimatorError, match="3 samples cannot be dealt into 5 folds"):
+    with pytest.raises(EstimatorError, match="3 samples cannot be split into 5 folds"):
         EMMSDecoded().fit(X[:3], Z, y[:3])
     with pytest.raises(EstimatorError, match="two classes or more"):
         EMMSDecoded().fit(X, Z, np.zeros_like(y))
-    with pytest.raises(EstimatorError, match="hold nan"):
+    with pytest.raises(EstimatorError, match="contain nan"):
         EMMSDecoded().fit(np.where(np.arange(12) == 3, np.nan, X), Z, y)
-    with pytest.raises(EstimatorError, match="must lie in"):
+    with pytest.raises(EstimatorError, match="must be in"):
         EMMSDecoded().fit(X, Z[:3], y)
-    with pytest.raises(EstimatorError, match="one a row"):
+    with pytest.raises(EstimatorError, match="one per row"):
         EMMSDecoded().fit(X[:-1], Z, y)
 
 
 @pytest.mark.parametrize("constant", [0.1, 1 / 3, np.pi * 1e8])
-def test_constant_columns_of_any_precision_do_no_harm(constant):
+def test_constant_columns_of_any_precision_change_nothing(constant):
     for seed in range(20):
         X, Z, y = problem(seed=seed)
         padded = np.hstack([X.astype(np.float64), np.full((150, 20), constant)])
         assert EMMSDecoded().fit(padded, Z, y).score_ == pytest.approx(EMMSDecoded().fit(X, Z, y).score_, abs=1.5 / 150)
 
 
-def test_columns_of_labels_that_are_all_zero_change_nothing():
+def test_label_columns_of_zeros_change_nothing():
     X, Z, y = problem()
     sparse = np.concatenate([Z, np.zeros((5, 3_000, 3))], axis=1)
     assert EMMSDecoded().fit(X, sparse, y).score_ == EMMSDecoded().fit(X, Z, y).score_
 
 
-def test_batches_are_as_good_as_one_piece_and_must_be_all_there():
+def test_batches_are_equivalent_to_one_array_and_must_be_complete():
     X, Z, y = problem()
     whole = EMMSDecoded().fit(X, Z, y).score_
     for size in (1, 7, 150):
         assert EMMSDecoded().fit_batches([X[i : i + size] for i in range(0, 150, size)], Z, y).score_ == whole
-    with pytest.raises(EstimatorError, match="hold 143 rows"):
+    with pytest.raises(EstimatorError, match="contain 143 rows"):
         EMMSDecoded().fit_batches((X[i : i + 7] for i in range(0, 150, 7)), Z, y)
-    with pytest.raises(EstimatorError, match="hold 100 rows"):
+    with pytest.raises(EstimatorError, match="contain 100 rows"):
         EMMSDecoded().fit_batches([X[:100]], Z, y)
     with pytest.raises(EstimatorError, match="more rows of features than labels"):
         EMMSDecoded().fit_batches([X, X], Z, y)
@@ -112,7 +112,7 @@ def test_batches_are_as_good_as_one_piece_and_must_be_all_there():
 
 
 def captions(N=400, U=300, D1=12, D2=8, K=2, noise=1.0, seed=0):
-    """Features that explain label embeddings, where some samples have the same label."""
+    """Return features that explain label embeddings, where some samples have the same label."""
     rng = np.random.default_rng(seed)
     Z = rng.standard_normal((U, D2, K))
     y = np.concatenate([np.arange(U), rng.integers(U, size=N - U)])
@@ -121,11 +121,11 @@ def captions(N=400, U=300, D1=12, D2=8, K=2, noise=1.0, seed=0):
 
 
 def naive_own_labels(X, Z, y, folds, others, seed):
-    """Ridge regression by its normal equations, and every sample beside labels drawn one sample at a time."""
+    """Compute the score by the normal equations of ridge regression, drawing labels one sample at a time."""
     X, Z = X.astype(float), np.swapaxes(Z, 1, 2).reshape(len(Z), -1)
-    dealt, right = deal(y, folds, seed), np.zeros(len(y))
+    fold_of, right = assign_folds(y, folds, seed), np.zeros(len(y))
     for fold in range(folds):
-        train = dealt != fold
+        train = fold_of != fold
         mean, ridge = X[train].mean(axis=0), np.diag(X.shape[1] * X.var(axis=0))
         units = lambda z, of=Z[y[train]]: (z - of.mean(axis=0)) / of.std(axis=0)  # noqa: E731
         centred = X[train] - mean
@@ -145,15 +145,15 @@ def naive_own_labels(X, Z, y, folds, others, seed):
 
 
 @pytest.mark.parametrize("others", [9, 99, 1000])
-def test_labels_of_each_sample_are_read_off_beside_others_that_are_drawn(others):
+def test_own_labels_are_compared_with_drawn_labels(others):
     X, Z, y = captions()
     score = EMMSDecoded(others=others).fit(X, Z[y]).score_
-    # np.unique puts the distinct labels into another order than the one they were made in.
+    # np.unique changes the order of the labels.
     distinct, index = np.unique(Z[y].reshape(len(y), -1), axis=0, return_inverse=True)
     assert score == naive_own_labels(X, distinct.reshape(-1, *Z.shape[1:]), index, 5, others, seed=0)
 
 
-def test_with_all_other_labels_it_is_the_score_of_classes():
+def test_with_all_other_labels_the_score_is_that_of_classes():
     X, Z, y = captions(N=300, U=20)
     batches = [X[:100], X[100:]]
     own = EMMSDecoded().fit_batches(batches, Z, y, classes=False)
@@ -162,7 +162,7 @@ def test_with_all_other_labels_it_is_the_score_of_classes():
     np.testing.assert_array_equal(own.fold_scores_, classes.fold_scores_)
 
 
-def test_by_chance_a_label_of_its_own_is_nearest_once_in_as_many_times_as_there_are_labels():
+def test_chance_level_of_own_labels():
     X, Z, y = captions(N=4000, U=3000)
     chance = EMMSDecoded(others=9).fit(np.random.default_rng(1).standard_normal(X.shape), Z[y]).score_
     assert chance == pytest.approx(0.1, abs=0.02)
@@ -171,15 +171,15 @@ def test_by_chance_a_label_of_its_own_is_nearest_once_in_as_many_times_as_there_
 
 @settings(max_examples=10)
 @given(cuts=st.lists(st.integers(1, 2499), max_size=5))
-def test_how_samples_come_in_batches_changes_nothing(cuts):
+def test_the_score_does_not_depend_on_the_batches(cuts):
     X, Z, y = captions(N=2500, U=2000)
     whole = EMMSDecoded(others=20).fit_batches([X], Z, y, classes=False).score_
     parts = [part for part in np.split(X, sorted(cuts)) if len(part)]
     assert EMMSDecoded(others=20).fit_batches(parts, Z, y, classes=False).score_ == pytest.approx(whole, abs=1e-12)
 
 
-def test_labels_that_an_encoder_cannot_tell_apart_share_a_sample():
+def test_labels_with_equal_embeddings_share_a_sample():
     X, Z, y = captions(N=400, U=200, noise=0.0)
-    twins = np.concatenate([Z, Z])  # of every label there is another with the same embedding
+    twins = np.concatenate([Z, Z])  # every label has a twin with the same embedding
     score = EMMSDecoded(others=1000).fit_batches([X], twins, y, classes=False).score_
     assert score == pytest.approx(EMMSDecoded(others=1000).fit_batches([X], Z, y, classes=False).score_ / 2)

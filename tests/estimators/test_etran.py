@@ -1,4 +1,4 @@
-"""ETran is discriminant analysis and free energy, weighted as its authors do."""
+"""ETran is a weighted sum of discriminant analysis and free energy."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def samples(N=200, D=6, C=3, apart=1.0):
     return apart * rng.standard_normal((C, D))[y] + 0.3 * rng.standard_normal((N, D)), y
 
 
-def test_it_is_the_formula():
+def test_it_equals_the_formula():
     X, y = samples(apart=0.3)
     means = np.array([X[y == c].mean(axis=0) for c in range(3)])
     W = sum(np.outer(x - means[c], x - means[c]) for x, c in zip(X, y, strict=True)) / 200
@@ -47,7 +47,7 @@ def test_classification_is_that_of_lda():
     assert ETran().fit(X, y).classification_ == LDA().fit(X, y).score_
 
 
-def test_classification_is_about_differences():
+def test_classification_is_invariant_to_shifts():
     X, y = samples()
     X = np.round(X * 2**10) / 2**10
     assert ETran().fit(X + 2.0**20, y).classification_ == pytest.approx(ETran().fit(X, y).classification_, rel=1e-9)

@@ -1,4 +1,4 @@
-"""GBC is the overlap of Gaussians that its docstring says."""
+"""GBC equals the overlap of Gaussians."""
 
 import itertools
 import warnings
@@ -23,7 +23,7 @@ def random_case(seed, N=90, D1=12, C=4):
 
 
 def naive(X, y, covariance, n_components):
-    """With full covariance matrices, their determinants and inverses."""
+    """Compute the score with full covariance matrices, their determinants and inverses."""
     _, _, directions = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
     X = X @ directions[:n_components].T
     floor = 1e-4 * X.var(axis=0).mean()
@@ -44,14 +44,14 @@ def naive(X, y, covariance, n_components):
 
 @pytest.mark.parametrize(("N", "D1", "C", "d"), [(90, 12, 4, 5), (90, 12, 2, 64), (90, 1, 3, 64), (40, 60, 3, 8)])
 @pytest.mark.parametrize("covariance", COVARIANCES)
-def test_it_is_the_naive_computation(N, D1, C, d, covariance):
+def test_it_equals_the_naive_computation(N, D1, C, d, covariance):
     X, y = random_case(0, N, D1, C)
     expected = naive(X, y, covariance, d)
     assert expected < -1e-6
     assert GBC(covariance, d).fit(X, y).score_ == pytest.approx(expected, rel=1e-8)
 
 
-def test_it_is_minus_the_integral_of_the_roots_of_densities():
+def test_it_equals_the_integral_of_square_roots_of_densities():
     X = np.array([0.0, 1, 2, 4, 5, 9])[:, None]
     overlap = quad(lambda x: np.sqrt(norm.pdf(x, 1, np.sqrt(2 / 3)) * norm.pdf(x, 6, np.sqrt(14 / 3))), -20, 30)[0]
     assert GBC().fit(X, [0, 0, 0, 1, 1, 1]).score_ == pytest.approx(-2 * overlap)
@@ -78,13 +78,13 @@ def test_order_names_and_scale_do_not_matter(seed, scale, D1, covariance):
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_neither_a_large_mean_nor_constant_or_repeated_columns_matter(covariance):
     X, y = random_case(0)
-    X = np.round(X * 2**10) / 2**10  # so that adding to it loses nothing
+    X = np.round(X * 2**10) / 2**10  # so that adding to it is exact
     expected = pytest.approx(GBC(covariance).fit(X, y).score_, rel=1e-8)
     assert GBC(covariance).fit(np.hstack([X, np.zeros((90, 3))]) + 2.0**14, y).score_ == expected
     assert GBC(covariance).fit(np.hstack([X, X]) / np.sqrt(2), y).score_ == expected
 
 
-def test_classes_further_apart_score_higher_up_to_zero():
+def test_more_distant_classes_have_higher_scores_up_to_zero():
     X, y = random_case(0)
     scores = [GBC().fit(X + apart * y[:, None], y).score_ for apart in (0, 5, 100)]
     assert scores == sorted(scores)
@@ -94,16 +94,18 @@ def test_classes_further_apart_score_higher_up_to_zero():
 
 @pytest.mark.parametrize(("N", "D1", "C"), [(50, 4, 2), (50, 4, 49), (20, 40, 3), (3, 5, 2), (5, 1, 2)])
 @pytest.mark.parametrize("covariance", COVARIANCES)
-def test_odd_shapes_give_a_number(N, D1, C, covariance):
+def test_unusual_shapes_have_a_score(N, D1, C, covariance):
     X, y = random_case(1, N, D1, C)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert -C * (C - 1) <= GBC(covariance).fit(X, y).score_ <= 0
 
 
-def test_what_it_cannot_score_is_refused():
+def test_invalid_input_raises():
     X, y = random_case(0)
     with pytest.raises(EstimatorError, match="all features are constant"):
         GBC().fit(np.full((30, 4), 0.1), np.arange(30) % 3)
-    with pytest.raises(EstimatorError, match=r"same for all its samples.*two samples or more of each class"):
+    with pytest.raises(
+        EstimatorError, match=r"features of all samples are the same.*two samples or more of each class"
+    ):
         GBC().fit(X[:4], y[:4])

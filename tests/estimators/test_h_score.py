@@ -1,4 +1,4 @@
-"""H-score and its regularised form reproduce the released numbers, and are what their formulas say."""
+"""H-score and its regularised form reproduce the released numbers and equal their formulas."""
 
 import json
 import warnings
@@ -66,30 +66,30 @@ def test_order_names_and_scale_do_not_matter(H, seed, scale):
     assert H().fit(scale * X, y).score_ == expected
 
 
-def test_no_linear_map_matters_to_the_plain_one():
+def test_h_score_is_invariant_to_linear_maps():
     X, y = random_case(0)
     expected = pytest.approx(HScore().fit(X, y).score_, rel=1e-8)
     assert HScore().fit(X @ np.random.default_rng(0).standard_normal((12, 12)) + 5, y).score_ == expected
     assert HScore().fit(np.hstack([X, X[:, :3], np.ones((90, 2))]), y).score_ == expected
 
 
-def test_moments_are_all_the_plain_one_needs():
+def test_h_score_from_moments():
     X, y = random_case(0)
     moments = ClassMoments(12, 9).update(X[:50], y[:50] + 5) + ClassMoments(12, 9).update(X[50:], y[50:] + 5)
     assert HScore().fit_moments(moments).score_ == pytest.approx(HScore().fit(X, y).score_, rel=1e-10)
 
 
 @BOTH
-def test_a_large_mean_costs_no_digits(H):
+def test_a_large_mean_costs_no_precision(H):
     X, y = random_case(0)
-    X = np.round(X * 2**10) / 2**10  # so that adding to it loses nothing
+    X = np.round(X * 2**10) / 2**10  # so that adding to it is exact
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert H().fit(X + 2.0**14, y).score_ == pytest.approx(H().fit(X, y).score_, rel=1e-8)
 
 
 @pytest.mark.parametrize(("N", "D1", "C"), [(50, 4, 2), (50, 4, 49), (20, 40, 3), (3, 3, 2), (5, 1, 2)])
-def test_odd_shapes_give_a_number(N, D1, C):
+def test_unusual_shapes_have_a_score(N, D1, C):
     X, y = random_case(1, N, D1, C)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -98,7 +98,7 @@ def test_odd_shapes_give_a_number(N, D1, C):
             assert 0 <= H().fit(X, y).score_ <= (C - 1) * N / (N - 1) * 1.000001
 
 
-def test_where_every_network_is_perfect_it_says_so():
+def test_a_warning_if_every_network_is_perfect():
     X, y = random_case(0, N=30, D1=40)
     with pytest.warns(UnreliableScoreWarning, match="30 samples with 40 features"):
         assert HScore().fit(X, y).score_ == pytest.approx(3)
@@ -107,17 +107,17 @@ def test_where_every_network_is_perfect_it_says_so():
         assert RegularisedHScore().fit(X, y).score_ < 2.9
 
 
-def test_features_that_tell_nothing():
+def test_uninformative_features():
     y = np.arange(30) % 3
     assert HScore().fit(np.ones((30, 4)), y).score_ == 0
     with pytest.raises(EstimatorError, match=r"all features are constant.*leave the network out"):
         RegularisedHScore().fit(np.full((30, 4), 0.1), y)
 
 
-def test_what_they_cannot_score_is_refused():
+def test_invalid_input_raises():
     with pytest.raises(EstimatorError, match="'h-score' needs class labels"):
         HScore().fit_moments(TargetMoments(3, 2).update(np.eye(3), np.eye(3)[:, :2]))
-    with pytest.raises(EstimatorError, match=r"nothing to shrink by.*use more samples"):
+    with pytest.raises(EstimatorError, match=r"rule is zero, .*use more samples"):
         RegularisedHScore().fit([[1.0, 2], [2, 5]], [0, 1])
     with pytest.raises(EstimatorError, match="too large to square"):
         RegularisedHScore().fit(1e200 * np.eye(4), [0, 0, 1, 1])

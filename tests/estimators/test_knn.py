@@ -1,4 +1,4 @@
-"""k-NN leaves one out, breaks no tie by chance, and never needs all distances at once."""
+"""k-NN: leave-one-out accuracy, with shared ties and bounded memory."""
 
 import tracemalloc
 
@@ -19,7 +19,7 @@ def samples(N=150, D=6, C=4):
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_the_nearest_neighbour_is_scikit_learns(distance):
+def test_the_nearest_neighbour_agrees_with_scikit_learn(distance):
     X, y = samples()
     accuracy = cross_val_score(KNeighborsClassifier(1, metric=distance), X, y, cv=LeaveOneOut()).mean()
     assert KNN(1, distance).fit(X, y).score_ == pytest.approx(accuracy, rel=1e-12)
@@ -37,22 +37,22 @@ def test_it_is_the_accuracy_with_ties_shared(distance, k):
     assert KNN(k, distance).fit(X, y).score_ == pytest.approx(right / 150, rel=1e-12)
 
 
-def test_blocks_make_no_difference(monkeypatch):
+def test_the_block_size_does_not_matter(monkeypatch):
     X, y = samples()
     whole = KNN().fit(X, y).score_
     monkeypatch.setattr("emms.estimators.samples._BLOCK_NUMBERS", 1000)
     assert KNN().fit(X, y).score_ == pytest.approx(whole, rel=1e-12)
 
 
-def test_all_that_are_as_near_as_the_kth_vote():
-    # All samples are in one place: every other one votes, and the majority wins.
+def test_all_samples_at_the_distance_of_the_kth_vote():
+    # All samples are equal: all others vote, and the majority wins.
     y = np.array([0] * 7 + [1] * 3)
     for value in (0.0, 0.1, 1e9 / 3):
         assert KNN(1).fit(np.full((10, 5), value), y).score_ == pytest.approx(0.7)
         assert KNN(1, "euclidean").fit(np.full((10, 5), value), y).score_ == pytest.approx(0.7)
 
 
-def test_the_length_of_a_sample_does_not_matter_to_the_cosine():
+def test_cosine_distance_does_not_depend_on_lengths():
     X, y = samples()
     lengths = np.random.default_rng(1).uniform(1e-3, 1e3, size=(150, 1))
     assert KNN().fit(lengths * X, y).score_ == KNN().fit(X, y).score_

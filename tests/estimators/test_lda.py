@@ -1,4 +1,4 @@
-"""LDA is the discriminant that its docstring says, whatever the shape of the features."""
+"""LDA equals its formula for features of any shape."""
 
 import warnings
 
@@ -21,7 +21,7 @@ def random_case(seed, N=90, D1=12, C=4, scale=1.0):
 
 
 def naive(X, y, shrinkage=None):
-    """By Bayes' rule, from the densities of Gaussians, in all of the features' space."""
+    """Compute the score by Bayes' rule from the densities of Gaussians in the space of all features."""
     C, D1 = y.max() + 1, X.shape[1]
     means = np.array([X[y == c].mean(axis=0) for c in range(C)])
     within = sum(np.sum(y == c) / len(y) * np.cov(X[y == c].T, bias=True).reshape(D1, D1) for c in range(C))
@@ -36,18 +36,18 @@ def naive(X, y, shrinkage=None):
 @pytest.mark.filterwarnings("ignore::emms.estimators.UnreliableScoreWarning")
 @pytest.mark.parametrize(("N", "D1", "C"), [(90, 12, 4), (90, 12, 2), (90, 1, 3), (40, 60, 3), (60, 59, 5)])
 @pytest.mark.parametrize("shrinkage", [None, 0.01, 0.5, 1.0])
-def test_it_is_the_naive_computation(N, D1, C, shrinkage):
+def test_it_equals_the_naive_computation(N, D1, C, shrinkage):
     X, y = random_case(0, N, D1, C, scale=0.1)  # so that SFDA's shrinkage is above its least
     assert LDA(shrinkage).fit(X, y).score_ == pytest.approx(naive(X, y, shrinkage), rel=1e-8)
 
 
-def test_it_is_the_discriminant_of_scikit_learn():
+def test_it_agrees_with_scikit_learn():
     X, y = random_case(0)
     posteriors = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1e-10).fit(X, y).predict_proba(X)
     assert LDA(1e-10).fit(X, y).score_ == pytest.approx(posteriors[np.arange(90), y].mean(), rel=1e-6)
 
 
-def test_the_shrinkage_is_the_authors():
+def test_the_default_shrinkage_is_the_authors():
     X, y = random_case(0, scale=0.1)
     residuals = X - np.array([X[y == c].mean(axis=0) for c in range(4)])[y]
     largest = np.linalg.norm(residuals, 2) ** 2 / 90
@@ -68,14 +68,14 @@ def test_order_names_and_scale_do_not_matter(seed, scale, D1):
     assert LDA(0.1).fit(scale * X, y).score_ == expected
 
 
-def test_a_large_mean_costs_no_digits():
+def test_a_large_mean_costs_no_precision():
     X, y = random_case(0)
-    X = np.round(X * 2**10) / 2**10  # so that adding to it loses nothing
+    X = np.round(X * 2**10) / 2**10  # so that adding to it is exact
     assert LDA().fit(X + 2.0**14, y).score_ == pytest.approx(LDA().fit(X, y).score_, rel=1e-8)
 
 
 @pytest.mark.parametrize(("N", "D1", "C"), [(50, 4, 2), (50, 4, 49), (20, 40, 3), (3, 5, 2), (5, 1, 2)])
-def test_odd_shapes_give_a_number(N, D1, C):
+def test_unusual_shapes_have_a_score(N, D1, C):
     X, y = random_case(1, N, D1, C)
     X = np.hstack([X, X[:, :1], np.full((N, 1), 0.1)])
     with warnings.catch_warnings():
@@ -84,19 +84,21 @@ def test_odd_shapes_give_a_number(N, D1, C):
         assert 0 < LDA().fit(X, y).score_ <= 1
 
 
-def test_where_every_network_is_perfect_it_says_so():
+def test_a_warning_if_every_network_is_perfect():
     X, y = random_case(0, N=40, D1=120)
     with pytest.warns(UnreliableScoreWarning, match="40 samples with 120 features.*use more samples, or a larger"):
         assert LDA().fit(X, y).score_ == 1
 
 
-def test_what_it_cannot_score_is_refused():
+def test_invalid_input_raises():
     X, y = random_case(0)
     with pytest.raises(EstimatorError, match=r"all features are constant.*leave the network out"):
         LDA().fit(np.full((30, 4), 0.1), np.arange(30) % 3)
-    with pytest.raises(EstimatorError, match=r"same for all its samples.*two samples or more of each class"):
+    with pytest.raises(
+        EstimatorError, match=r"features of all samples are the same.*two samples or more of each class"
+    ):
         LDA().fit(X[:4], y[:4])
-    with pytest.raises(EstimatorError, match="same for all its samples"):
+    with pytest.raises(EstimatorError, match="features of all samples are the same"):
         LDA().fit(X[y], y)
     with pytest.raises(EstimatorError, match="too large to square"):
         LDA().fit(1e200 * X, y)

@@ -1,4 +1,4 @@
-"""LEEP reproduces the published numbers."""
+"""LEEP reproduces the published numbers and equals its formula."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_it_reproduces_the_transfer_learning_library(name):
     assert LEEP().fit(logits, y).score_ == pytest.approx(EXPECTED[name]["leep_log"], rel=1e-10)
 
 
-def test_it_is_the_formula():
+def test_it_equals_the_formula():
     rng = np.random.default_rng(0)
     logits, y = rng.standard_normal((30, 4)), np.arange(30) % 3
     p = softmax(logits, axis=1)
@@ -30,20 +30,20 @@ def test_it_is_the_formula():
     assert LEEP().fit(logits, y).score_ == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_network_that_knows_the_classes_scores_zero():
+def test_a_perfect_network_scores_zero():
     y = np.arange(30) % 3
     assert LEEP().fit(1e4 * np.eye(5)[y], y).score_ == 0
 
 
-def test_one_source_class_leaves_the_entropy_of_the_labels():
+def test_with_one_source_class_the_score_is_minus_the_label_entropy():
     y = np.array([0, 0, 0, 1])
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     assert LEEP().fit(np.zeros((4, 1)), y).score_ == pytest.approx(-entropy)
     assert leep(np.eye(2)[[0, 0, 0, 0]], y, 2) == pytest.approx(-entropy)
 
 
-def test_what_it_cannot_score_is_refused():
+def test_invalid_input_raises():
     with pytest.raises(EstimatorError, match="two classes or more"):
         LEEP().fit(np.eye(3), [1, 1, 1])
-    with pytest.raises(EstimatorError, match="logits of 3 of 3 samples hold nan or infinity"):
+    with pytest.raises(EstimatorError, match="logits of 3 of 3 samples contain nan or infinity"):
         LEEP().fit(np.full((3, 3), -np.inf), [0, 1, 1])

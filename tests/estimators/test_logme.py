@@ -1,4 +1,4 @@
-"""LogME reproduces the released numbers, whichever way the labels come."""
+"""LogME reproduces the released numbers for class labels and label embeddings."""
 
 import json
 from pathlib import Path
@@ -37,9 +37,9 @@ def test_label_embeddings_reproduce_the_release(name):
     assert f_label.score_ == pytest.approx(f_label.scores_.mean())
 
 
-# With more features than samples the authors' eleven iterations stop a little short of the greatest.
+# With more features than samples, the authors' eleven iterations stop slightly below the maximum.
 @pytest.mark.parametrize(("D1", "tolerance"), [(5, 1e-4), (60, 1e-3), (200, 0.03)])
-def test_it_is_the_greatest_evidence_of_the_model(D1, tolerance):
+def test_it_equals_the_maximum_evidence(D1, tolerance):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, D1)) + 1
     y = X[:, :5] @ rng.standard_normal(5) + 2 * rng.standard_normal(60)
@@ -52,7 +52,7 @@ def test_it_is_the_greatest_evidence_of_the_model(D1, tolerance):
     assert LogMEFLabel().fit(X, y[:, None]).score_ == pytest.approx(greatest, abs=tolerance)
 
 
-def test_wide_noise_is_not_rewarded():
+def test_wide_noise_has_no_high_score():
     rng = np.random.default_rng(0)
     y = rng.integers(3, size=60)
     narrow, wide = rng.standard_normal((60, 30)), rng.standard_normal((60, 1_280))
@@ -60,12 +60,12 @@ def test_wide_noise_is_not_rewarded():
     assert LogME("released").fit(wide, y).score_ > LogME("released").fit(narrow, y).score_ + 1
 
 
-def test_classes_are_columns_that_say_whether():
+def test_classes_are_one_hot_columns():
     X, _, y = parity_case("imbalanced")
     assert LogME().fit(X, y).score_ == pytest.approx(LogMEFLabel().fit(X, np.eye(y.max() + 1)[y]).score_, rel=1e-9)
 
 
-def test_class_embeddings_are_as_good_as_one_a_sample():
+def test_class_embeddings_are_equivalent_to_one_per_sample():
     X, Z, y = parity_case("balanced")
     np.testing.assert_allclose(LogMEFLabel().fit(X, Z, y).scores_, LogMEFLabel().fit(X, Z[y]).scores_, rtol=1e-9)
 
@@ -93,14 +93,14 @@ def test_features_that_are_all_zero_are_refused():
         LogME().fit(np.zeros((30, 4)), np.arange(30) % 3)
 
 
-def test_moments_are_all_it_needs():
+def test_scores_from_moments():
     X, Z, y = parity_case("balanced")
     moments = ClassMoments(X.shape[1], len(Z)).update(X, y)
     assert LogME().fit_moments(moments, Z).score_ == pytest.approx(LogME().fit(X, y).score_, rel=1e-12)
     assert LogMEFLabel().fit_moments(moments, Z).score_ == LogMEFLabel().fit(X, Z, y).score_
 
 
-def test_what_it_cannot_score_is_refused():
+def test_invalid_input_raises():
     with pytest.raises(EstimatorError, match="logme-f-label"):
         LogME().fit_moments(TargetMoments(3, 2).update(np.eye(3), np.eye(3)[:, :2]))
     with pytest.raises(
@@ -109,5 +109,5 @@ def test_what_it_cannot_score_is_refused():
         LogME().fit(np.eye(3), np.eye(3))
     with pytest.raises(EstimatorError, match="two classes or more"):
         LogME().fit(np.eye(3)[:1], np.array([0]))
-    with pytest.raises(EstimatorError, match="hold nan or infinity"):
+    with pytest.raises(EstimatorError, match="contain nan or infinity"):
         LogME().fit(np.full((3, 2), np.nan), np.array([0, 1, 0]))

@@ -33,6 +33,6 @@ def test_source_classes_that_are_never_predicted_change_nothing():
     assert NCE().fit(padded, y).score_ == NCE().fit(logits, y).score_
 
 
-def test_a_network_that_knows_the_classes_scores_zero():
+def test_a_perfect_network_scores_zero():
     y = np.arange(30) % 3
     assert NCE().fit(np.eye(5)[y], y).score_ == 0

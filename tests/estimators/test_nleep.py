@@ -18,8 +18,8 @@ def clusters(N=300, D=20, C=3, apart=4.0):
 
 @pytest.mark.parametrize("covariance", ["diag", "full"])
 @pytest.mark.parametrize("D", [20, 400])
-def test_it_is_what_scikit_learn_gives(covariance, D):
-    # One component a class, and classes far apart: the mixture's start makes no difference.
+def test_it_agrees_with_scikit_learn(covariance, D):
+    # With one component per class and distant classes, the initialisation does not matter.
     X, y = clusters(D=D, apart=8.0 if covariance == "diag" else 20.0)
     scores = PCA(0.8, svd_solver="full").fit_transform(X)
     scores /= scores[:, 0].std()
@@ -39,7 +39,7 @@ def test_a_seed_gives_one_score():
     assert NLEEP(seed=3).fit(X, y).score_ != NLEEP(seed=4).fit(X, y).score_
 
 
-def test_classes_alike_leave_the_entropy_of_the_labels():
+def test_for_equal_classes_the_score_is_minus_the_label_entropy():
     _, y = clusters()
     assert NLEEP().fit(np.ones((300, 4)), y).score_ == pytest.approx(-np.log(3))
 

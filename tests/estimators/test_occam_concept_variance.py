@@ -1,4 +1,4 @@
-"""Concept variance is what the formula says, with larger better."""
+"""Minus the concept variance equals its formula."""
 
 import numpy as np
 import pytest
@@ -21,12 +21,12 @@ def expected(X, y, alpha):
 
 
 @pytest.mark.parametrize("alpha", [0.5, 2.0])
-def test_it_is_the_formula(alpha):
+def test_it_equals_the_formula(alpha):
     X, y = samples()
     assert OccamConceptVariance(alpha).fit(X, y).score_ == pytest.approx(expected(X, y, alpha), rel=1e-12)
 
 
-def test_blocks_make_no_difference(monkeypatch):
+def test_the_block_size_does_not_matter(monkeypatch):
     X, y = samples()
     monkeypatch.setattr("emms.estimators.samples._BLOCK_NUMBERS", 500)
     assert OccamConceptVariance().fit(X, y).score_ == pytest.approx(expected(X, y, 2.0), rel=1e-12)
@@ -38,12 +38,12 @@ def test_scale_and_offset_of_each_feature_do_not_matter():
     assert OccamConceptVariance().fit(changed, y).score_ == pytest.approx(OccamConceptVariance().fit(X, y).score_)
 
 
-def test_a_lonely_sample_has_the_nearest_of_the_far_ones_for_neighbours():
-    # Opposite corners of the square are as far apart as can be, and all weights of the first sample vanish.
+def test_an_outlier_is_compared_with_its_nearest_neighbours():
+    # Opposite corners of the square have the maximum distance, where all weights of the first sample vanish.
     X, y = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]), np.array([0, 1, 1])
     assert OccamConceptVariance().fit(X, y).score_ == pytest.approx(-1 / 3)
 
 
-def test_the_share_of_other_labels_where_all_are_as_near():
+def test_for_equal_distances_it_is_the_share_of_other_labels():
     y = np.array([0] * 3 + [1] * 2)
     assert OccamConceptVariance().fit(np.ones((5, 2)), y).score_ == pytest.approx(-(3 * 2 / 4 + 2 * 3 / 4) / 5)

@@ -1,4 +1,4 @@
-"""INT is the mean distance between classes, each pair of classes counted alike."""
+"""INT is the mean distance between classes, with equal weight for each pair of classes."""
 
 from itertools import combinations
 
@@ -20,25 +20,25 @@ def expected(X, y):
 
 
 @pytest.mark.parametrize("C", [2, 4])
-def test_it_is_the_formula(C):
+def test_it_equals_the_formula(C):
     X, y = samples(C=C)
     assert OccamINT().fit(X, y).score_ == pytest.approx(expected(X, y), rel=1e-12)
     spread = np.sqrt(((X - X.mean(axis=0)) ** 2).sum(axis=1).mean())
     assert OccamINT("spread").fit(X, y).score_ == pytest.approx(expected(X, y) / spread, rel=1e-12)
 
 
-def test_blocks_make_no_difference(monkeypatch):
+def test_the_block_size_does_not_matter(monkeypatch):
     X, y = samples()
     monkeypatch.setattr("emms.estimators.samples._BLOCK_NUMBERS", 1000)
     assert OccamINT().fit(X, y).score_ == pytest.approx(expected(X, y), rel=1e-12)
 
 
-def test_raw_features_twice_as_large_score_twice_as_high():
+def test_raw_scores_are_proportional_to_the_features():
     X, y = samples()
     assert OccamINT().fit(2 * X, y).score_ == pytest.approx(2 * OccamINT().fit(X, y).score_)
 
 
-def test_classes_in_one_place_are_not_apart():
+def test_identical_samples_have_distance_zero():
     y = np.arange(10) % 2
     assert OccamINT().fit(np.full((10, 3), 0.1), y).score_ == 0
     assert OccamINT("spread").fit(np.full((10, 3), 0.1), y).score_ == 0

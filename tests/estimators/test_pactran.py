@@ -1,4 +1,4 @@
-"""PACTran-Dirichlet and PACTran-Gamma are the bounds that the authors compute, with larger better."""
+"""PACTran-Dirichlet and PACTran-Gamma equal minus the authors' bounds."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def log_beta(a):
 
 
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 20.0])
-def test_dirichlet_is_the_formula(alpha):
+def test_dirichlet_equals_the_formula(alpha):
     logits, y = samples()
     a0 = alpha * np.bincount(y) / 60
     a, divergence = rounds(logits, y, a0, lambda a: digamma(a) - digamma(a.sum(axis=0)))
@@ -39,7 +39,7 @@ def test_dirichlet_is_the_formula(alpha):
 
 
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 20.0])
-def test_gamma_is_the_formula(alpha):
+def test_gamma_equals_the_formula(alpha):
     logits, y = samples()
     a0 = alpha * np.bincount(y) / 60
     a, divergence = rounds(logits, y, a0, digamma)
@@ -50,7 +50,7 @@ def test_gamma_is_the_formula(alpha):
 
 
 @pytest.mark.parametrize("estimator", [PACTranDirichlet(), PACTranGamma()])
-def test_blocks_make_no_difference(estimator, monkeypatch):
+def test_the_block_size_does_not_matter(estimator, monkeypatch):
     logits, y = samples()
     whole = estimator.fit(logits, y).score_
     monkeypatch.setattr("emms.estimators.samples._BLOCK_NUMBERS", 50)
@@ -58,11 +58,11 @@ def test_blocks_make_no_difference(estimator, monkeypatch):
 
 
 @pytest.mark.parametrize("estimator", [PACTranDirichlet(), PACTranGamma()])
-def test_certainty_is_no_trouble(estimator):
+def test_extreme_logits(estimator):
     _, y = samples()
     certain = estimator.fit(1e6 * np.eye(7)[y], y).score_
     assert np.isfinite(certain)
     assert certain > estimator.fit(1e6 * np.eye(7)[np.roll(y, 1)], y).score_
     extreme = np.zeros((60, 7))
-    extreme[0, :2] = 1.7e308, -1.7e308  # their difference is more than float64 can hold
+    extreme[0, :2] = 1.7e308, -1.7e308  # their difference overflows float64
     assert np.isfinite(estimator.fit(extreme, y).score_)

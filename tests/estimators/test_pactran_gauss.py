@@ -1,4 +1,4 @@
-"""PACTran-Gauss reproduces the released numbers, with larger better."""
+"""PACTran-Gauss reproduces the released numbers with the opposite sign."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ PARITY = Path(__file__).parents[1] / "data" / "parity"
 EXPECTED = json.loads((PARITY / "expected.json").read_text())
 
 
-# The release stops short of the minimum, from a random start, so its loss is a little above ours.
+# The release stops before the minimum, from a random start, so its loss is slightly larger.
 @pytest.mark.parametrize("name", [n for n in EXPECTED if "pactran_opt_lda1" in EXPECTED[n]])
 def test_it_reproduces_the_release_with_the_opposite_sign(name):
     with np.load(PARITY / f"{name}.npz", allow_pickle=False) as arrays:
@@ -27,7 +27,7 @@ def test_it_reproduces_the_release_with_the_opposite_sign(name):
 
 @pytest.mark.parametrize(("N", "D", "C"), [(200, 10, 3), (200, 10, 2), (40, 90, 4)])
 @pytest.mark.parametrize("strength", [0.1, 10.0])
-def test_it_is_the_formula_at_the_least_loss(N, D, C, strength):
+def test_it_equals_the_formula_at_the_minimum_loss(N, D, C, strength):
     rng = np.random.default_rng(0)
     y = np.arange(N) % C
     X = 0.5 * rng.standard_normal((C, D))[y] + rng.standard_normal((N, D))
@@ -47,7 +47,7 @@ def test_it_is_the_formula_at_the_least_loss(N, D, C, strength):
     assert found.score_ == pytest.approx(-expected, rel=1e-6)
 
 
-def test_features_that_say_nothing_leave_the_entropy_of_the_labels():
+def test_for_constant_features_the_loss_is_the_label_entropy():
     y = np.array([0, 0, 0, 1] * 5)
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     assert PACTranGauss().fit(np.ones((20, 3)), y).optimum_ == pytest.approx(entropy)

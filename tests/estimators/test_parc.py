@@ -1,4 +1,4 @@
-"""PARC reproduces the released numbers, and its ranks are those of all pairs."""
+"""PARC reproduces the released numbers and equals the rank correlation of all pairs."""
 
 import json
 import warnings
@@ -25,7 +25,7 @@ def random_case(seed, N=90, D1=12, C=4):
 
 
 def naive(X, y, n_components):
-    """With exact principal components, and all pairs ranked."""
+    """Compute the score with exact principal components and ranks of all pairs."""
     components = PCA(n_components, svd_solver="full").fit_transform(X)
     pairs = np.triu_indices(len(X), 1)
     distances = 1 - np.corrcoef(components / components.std(axis=0))[pairs]
@@ -42,7 +42,7 @@ def test_it_reproduces_the_release(name):
 
 
 @pytest.mark.parametrize(("N", "D1", "C", "d"), [(90, 12, 4, 5), (90, 12, 2, 11), (40, 60, 3, 8)])
-def test_it_is_the_naive_computation(N, D1, C, d):
+def test_it_equals_the_naive_computation(N, D1, C, d):
     X, y = random_case(0, N, D1, C)
     assert PARC(n_components=d, pca="exact").fit(X, y).score_ == pytest.approx(naive(X, y, d), rel=1e-6)
 
@@ -51,7 +51,7 @@ def test_it_is_the_naive_computation(N, D1, C, d):
     values=st.lists(st.integers(0, 5), min_size=2, max_size=30),
     levels=st.lists(st.integers(0, 3), min_size=30, max_size=30),
 )
-def test_ties_are_ranked_as_spearman_has_it(values, levels):
+def test_ties_are_ranked_as_by_spearman(values, levels):
     values, levels = np.array(values, np.int32), np.array(levels[: len(values)], np.uint8)
     assume(len(set(levels)) > 1)
     expected = spearmanr(values, levels)[0] if len(set(values)) > 1 else 0
@@ -73,19 +73,19 @@ def test_order_names_and_scale_do_not_matter(seed, scale, D1):
 
 def test_neither_a_large_mean_nor_constant_columns_matter():
     X, y = random_case(0)
-    X = np.round(X * 2**10) / 2**10  # so that adding to it loses nothing
+    X = np.round(X * 2**10) / 2**10  # so that adding to it is exact
     expected = pytest.approx(PARC(pca="exact").fit(X, y).score_, rel=1e-6)
     assert PARC(pca="exact").fit(np.hstack([X, np.zeros((90, 3))]) + 2.0**14, y).score_ == expected
 
 
-def test_features_that_are_the_labels_score_highest():
+def test_one_hot_features_have_the_maximum_score():
     y = np.arange(60) % 3
     rng = np.random.default_rng(0)
     assert PARC().fit(np.eye(3)[y] + 1e-3 * rng.standard_normal((60, 3)), y).score_ > 60
     assert abs(PARC().fit(rng.standard_normal((60, 3)), y).score_) < 20
 
 
-def test_of_a_large_dataset_a_part_is_enough():
+def test_large_datasets_are_subsampled():
     X, y = random_case(0, N=3_000)
     part = PARC(max_samples=1_000).fit(X, y).score_
     assert part == PARC(max_samples=1_000).fit(X, y).score_
@@ -96,7 +96,7 @@ def test_of_a_large_dataset_a_part_is_enough():
 
 @pytest.mark.parametrize(("N", "D1", "C"), [(50, 4, 2), (50, 4, 49), (20, 40, 3), (3, 5, 2), (5, 2, 2)])
 @pytest.mark.parametrize("pca", ["randomised", "exact"])
-def test_odd_shapes_give_a_number(N, D1, C, pca):
+def test_unusual_shapes_have_a_score(N, D1, C, pca):
     X, y = random_case(1, N, D1, C)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -104,14 +104,14 @@ def test_odd_shapes_give_a_number(N, D1, C, pca):
         assert -100 <= PARC(pca=pca).fit(np.hstack([X, X, np.ones((N, 2))]), y).score_ <= 100
 
 
-def test_a_sample_in_the_middle_correlates_with_none():
+def test_a_sample_with_constant_components_has_no_correlation():
     X = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1], [0, 0, 0]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isfinite(PARC().fit(X, [0, 1, 0, 1, 0, 1, 0]).score_)
 
 
-def test_what_it_cannot_score_is_refused():
+def test_invalid_input_raises():
     X, y = random_case(0)
     with pytest.raises(EstimatorError, match="all features are constant"):
         PARC().fit(np.full((30, 4), 0.1), np.arange(30) % 3)

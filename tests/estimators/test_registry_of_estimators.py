@@ -1,4 +1,4 @@
-"""Every estimator describes itself, and gives a score or a reason for whatever features it gets."""
+"""Every estimator has a description, and returns a score or raises with a reason for any features."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from emms.estimators import ESTIMATORS, MomentEstimator, make_estimator
 
 
 @pytest.mark.parametrize("name", ESTIMATORS.names())
-def test_each_describes_itself(name):
+def test_each_estimator_has_a_description(name):
     estimator = ESTIMATORS.get(name)
     assert estimator.name == name
     assert estimator.needs in ("labels", "label embeddings")
@@ -33,7 +33,7 @@ def test_each_describes_itself(name):
         lambda X: np.asfortranarray(X)[:, ::-1],
     ],
 )
-def test_whatever_comes_in_a_number_or_a_reason_comes_out(name, spoil):
+def test_any_input_gives_a_score_or_a_reason(name, spoil):
     rng = np.random.default_rng(0)
     X, Z, y = rng.standard_normal((60, 6)), rng.standard_normal((3, 4, 2)), np.arange(60) % 3
     estimator = make_estimator(name)

@@ -1,4 +1,4 @@
-"""Every estimator gives the same scores, and so the same ranking, on every CPU and with any number of threads.
+"""Every estimator has the same scores and ranking on every CPU and with any number of threads.
 
 Run as a script, it scores stored features: `python test_same_everywhere.py features.npz` prints the scores as JSON.
 Each environment is a process of its own, since BLAS looks at its variables when it is loaded.
@@ -23,7 +23,7 @@ from emms.estimators import ESTIMATORS, make_estimator
 from emms.labels.width import common_width
 
 ITERATE = {"pactran-gauss": 1e-6, "nleep": 1e-6}
-"""Relative tolerance of estimators whose algorithm ends when little changes any more."""
+"""Relative tolerance of iterative estimators."""
 EXACT, ROUNDING = 1e-9, 1e-12
 """Relative tolerance of the others, and a difference that is none: scores near 0 are differences of larger numbers."""
 
@@ -46,7 +46,7 @@ def environments() -> dict[str, dict[str, str]]:
 
 
 def candidates(y: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return float32 features of samples of these classes, as networks might give them."""
+    """Return float32 features of samples of these classes, similar to those of networks."""
     classes = rng.standard_normal((y.max() + 1, 64))
 
     def features(width: int, noise: float) -> np.ndarray:
@@ -145,7 +145,7 @@ def ranks(found: dict[str, float | str], relative: float) -> dict[str, int]:
 
 
 def differences(found: dict[str, dict[str, float | str]], expected: dict[str, dict[str, float | str]]) -> list[str]:
-    """Return what is not the same, in words."""
+    """Return the differences as text."""
     return [
         f"{estimator} of {candidate}: {score}, not {same}"
         for estimator, of_candidates in expected.items()
@@ -175,7 +175,7 @@ def test_every_ranking_is_the_same(everywhere, environment):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::emms.estimators.UnreliableScoreWarning")
-def test_rounding_decides_nothing():
+def test_scores_do_not_depend_on_rounding():
     def rounded(X: np.ndarray) -> np.ndarray:
         _, sample = np.unique(X, axis=0, return_inverse=True)  # equal samples stay equal
         return X * (1 + 1e-15 * np.random.default_rng(1).standard_normal(X.shape)[sample.reshape(-1)])
@@ -183,7 +183,7 @@ def test_rounding_decides_nothing():
     stored = stored_features()
     found = scores({name: rounded(X) if name.startswith("X ") else X for name, X in stored.items()})
     expected = scores(stored)
-    del expected["nce"]  # it asks which of the logits is the largest, just as they are stored
+    del expected["nce"]  # it uses the largest logit as stored
     assert differences(found, expected) == []
 
 

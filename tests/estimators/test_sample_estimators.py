@@ -1,4 +1,4 @@
-"""What holds for every estimator that reads samples or source logits: no order matters, and nothing odd comes out."""
+"""Properties of all estimators that read samples or source logits: invariances and edge cases."""
 
 import re
 import warnings
@@ -49,19 +49,19 @@ FROM_FEATURES = [
 SCALED = PACTranGauss | ETran | LDA | SFDA | TransRate  # of which the paper says nothing else
 SCALE_FREE = [e for e in FROM_FEATURES if not isinstance(e, SCALED) and getattr(e, "scale", "") != "raw"]
 IGNORE_CONSTANTS = NLEEP | GBC | PARC | TransRate | OccamINT | LinearProbe
-"""To the others the number of features matters, or where the origin is."""
+"""The others depend on the number of features or on the origin."""
 NEED_SPREAD = ETran | LDA | SFDA | GBC | PARC | TransRate | RegularisedHScore
-"""These have no score where features hardly vary, and say so."""
+"""These raise if features hardly vary."""
 
 
-def test_none_is_left_out():
+def test_all_estimators_are_tested():
     others = {name for name in ESTIMATORS.names() if ESTIMATORS.get(name).reads != "moments"} - {"emms-decoded"}
     assert {e.name for e in FROM_LOGITS + FROM_FEATURES} == others
 
 
 @pytest.mark.parametrize("name", [n for n in ESTIMATORS.names() if ESTIMATORS.get(n).reads != "source logits"])
 @pytest.mark.filterwarnings("ignore::emms.estimators.UnreliableScoreWarning")
-def test_those_that_prefer_much_noise_to_some_signal_say_so(name):
+def test_estimators_that_reward_width_declare_it(name):
     rng = np.random.default_rng(0)
     y, Z = np.arange(400) % 10, rng.standard_normal((10, 32, 2))
     signal = rng.standard_normal((10, 64))[y] / 2 + rng.standard_normal((400, 64))
@@ -79,7 +79,7 @@ EVERY = named(FROM_LOGITS + FROM_FEATURES)
 
 
 def score(estimator, X, y):
-    """The score, with every warning an error but that it says little."""
+    """Return the score; raise for any warning except UnreliableScoreWarning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", UnreliableScoreWarning)
@@ -90,7 +90,7 @@ def score(estimator, X, y):
 
 
 def score_or_reason(estimator, X, y):
-    """The score, or an error that says what to do."""
+    """Return the score, or None after an EstimatorError with a remedy."""
     if not isinstance(estimator, NEED_SPREAD):
         score(estimator, X, y)
         return
@@ -146,7 +146,7 @@ def test_a_class_of_one_sample(estimator):
 
 
 @pytest.mark.parametrize("estimator", EVERY)
-def test_fewest_samples_of_all(estimator):
+def test_minimum_number_of_samples(estimator):
     if isinstance(estimator, NLEEP | KNN | LinearProbe):
         with pytest.raises(EstimatorError, match="use more samples"):
             score(estimator, np.eye(2), [0, 1])
@@ -165,7 +165,7 @@ def test_constant_columns(estimator):
 
 @pytest.mark.parametrize("estimator", EVERY)
 @pytest.mark.parametrize("value", [0.0, 1 / 3, -1e6])
-def test_nothing_but_one_constant(estimator, value):
+def test_constant_features(estimator, value):
     _, y = samples()
     if isinstance(estimator, NEED_SPREAD):
         with pytest.raises(EstimatorError, match="all features are constant"):
@@ -180,11 +180,11 @@ def test_duplicates_of_a_few_samples(estimator):
     score(estimator, np.repeat(X, 6, axis=0), np.repeat(y, 6))
 
 
-# The cosine is about the origin, and free energy grows with the features; all else is about differences.
+# The cosine depends on the origin, and free energy on the size of features; all others depend on differences.
 @pytest.mark.parametrize("estimator", [e for e in EVERY if e.values[0].name not in ("knn", "etran") or "eucl" in e.id])
 def test_a_huge_offset_changes_nothing(estimator):
     X, y = samples()
-    X = np.round(X * 2**10) / 2**10  # so that nothing is lost in adding
+    X = np.round(X * 2**10) / 2**10  # so that adding to it is exact
     assert score(estimator, X + 2.0**20, y) == pytest.approx(score(estimator, X, y), rel=1e-4)
 
 
@@ -209,14 +209,14 @@ def test_extreme_scales_give_a_number_or_say_what_to_do(estimator, factor):
 
 
 @pytest.mark.parametrize("estimator", EVERY)
-def test_float32_is_as_good(estimator):
+def test_float32_and_float64_agree(estimator):
     X, y = samples()
     X = X.astype(np.float32)
     assert score(estimator, X, y) == score(estimator, X.astype(np.float64), y)
 
 
 @pytest.mark.parametrize("estimator", EVERY)
-def test_input_is_left_as_it_is(estimator):
+def test_input_is_not_modified(estimator):
     X, y = samples()
     before = X.copy()
     score(estimator, X, y)

@@ -1,4 +1,4 @@
-"""Blocks cover all, distances are distances, and the canonical order is the samples' own."""
+"""Shared functions of estimators that read samples: blocks, distances, and the canonical order."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_distances_of_some_rows():
     np.testing.assert_allclose(found, cdist(X[3:7], X[5:], "sqeuclidean"), atol=1e-13)
 
 
-def test_the_order_depends_on_the_samples_alone():
+def test_the_canonical_order_depends_only_on_the_samples():
     X = np.random.default_rng(0).standard_normal((200, 5))
     shuffled = np.random.default_rng(1).permutation(X)
     np.testing.assert_array_equal(X[canonical_order(X)], shuffled[canonical_order(shuffled)])
@@ -40,6 +40,6 @@ def test_constant_columns_become_zero():
     np.testing.assert_array_equal(bounded(np.zeros((2, 2))), np.zeros((2, 2)))
 
 
-def test_what_cannot_be_squared_is_refused():
+def test_too_large_features_raise():
     with pytest.raises(EstimatorError, match="too large to square"):
         centred(np.array([[1e150], [0.0]]))

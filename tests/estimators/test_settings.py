@@ -1,4 +1,4 @@
-"""Settings of estimators: checked, converted, named when they are wrong, and what scikit-learn expects of them."""
+"""Settings of estimators: checks, conversion, error messages, and scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ OTHER_THAN_DEFAULT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", ESTIMATORS.names())
-def test_each_is_an_estimator_as_scikit_learn_knows_them(name):
+def test_each_has_the_interface_of_scikit_learn(name):
     settings = OTHER_THAN_DEFAULT.get(name, {})
     estimator = make_estimator(name, **settings)
     assert estimator.get_params() == make_estimator(name).get_params() | settings
@@ -60,7 +60,7 @@ def test_each_is_an_estimator_as_scikit_learn_knows_them(name):
     assert all_settings(name, settings) == estimator.get_params()
 
 
-def test_every_setting_has_been_tried():
+def test_all_settings_are_tested():
     for name, estimator in ESTIMATORS:
         assert set(estimator().get_params()) - {"validation"} <= set(OTHER_THAN_DEFAULT.get(name, {})), name
 
@@ -143,7 +143,7 @@ def test_the_cross_validated_form_has_one_setting():
         ("transrate", {"scale": "unit"}, "'scale' should be 'none' or 'trace', not 'unit'"),
     ],
 )
-def test_what_is_wrong_is_named_with_what_would_be_right(name, settings, message):
+def test_invalid_settings_raise_with_the_valid_range(name, settings, message):
     with pytest.raises(EstimatorError, match=message):
         make_estimator(name, **settings)
     if name in ESTIMATORS.names():
@@ -158,7 +158,7 @@ def test_too_many_arguments_are_an_error_that_lists_the_settings():
         KNN(5, "cosine", 1)
 
 
-def test_settings_that_are_refused_leave_the_estimator_as_it_was():
+def test_invalid_settings_do_not_change_the_estimator():
     estimator = EMMS(validation=5)
     with pytest.raises(EstimatorError, match="with 'validation'"):
         estimator.set_params(max_iter=7, solver="released")
@@ -166,7 +166,7 @@ def test_settings_that_are_refused_leave_the_estimator_as_it_was():
 
 
 @pytest.mark.parametrize("given", [3, np.int64(3), np.uint8(3), np.float32(3), 3.0, "3", " 3 "])
-def test_whole_numbers_come_in_many_forms(given):
+def test_accepted_types_of_integers(given):
     for estimator in (KNN(given), KNN(k=given), make_estimator("knn", k=given), KNN().set_params(k=given)):
         assert type(estimator.k) is int
         assert estimator.k == 3
@@ -174,23 +174,23 @@ def test_whole_numbers_come_in_many_forms(given):
 
 
 @pytest.mark.parametrize("given", [1e-8, "1e-8", np.float64(1e-8), "0.00000001"])
-def test_numbers_come_in_many_forms(given):
+def test_accepted_types_of_floats(given):
     assert type(LinearProbe(C=given).C) is float
     assert make_estimator("linear-probe", C=given).C == 1e-8
     assert type(LinearProbe(C=1).C) is float
 
 
-def test_the_seed_of_a_run_goes_to_estimators_that_take_one():
+def test_the_seed_of_a_run_is_passed_to_estimators_with_a_seed():
     assert seeded("knn", {"k": 3}, 7) == {"k": 3}
     assert seeded("parc", {"pca": "exact"}, 7) == {"seed": 7, "pca": "exact"}
     assert seeded("parc", {"seed": 1}, 7) == {"seed": 1}
 
 
-# Estimators of other packages, whose constructors may be anything.
+# Estimators of other packages, with any kind of constructor.
 
 
 class Plugin(SampleEstimator):
-    """One that scores nothing."""
+    """An estimator without a score."""
 
     name, summary, paper, cost = "plugin", "nothing", "none", "nothing"
 
@@ -216,7 +216,7 @@ def test_a_constructor_without_annotations(registered):
         make_estimator("plugin", kid=1)
 
 
-def test_a_constructor_that_keeps_its_settings_to_itself(registered):
+def test_a_constructor_that_does_not_store_its_settings(registered):
     class Private(Plugin):
         def __init__(self, k: int):
             self._k = 2 * k
@@ -239,7 +239,7 @@ def test_annotations_that_only_type_checkers_can_import(registered):
         make_estimator("plugin", distance="far", k="x")
 
 
-def test_annotations_that_are_no_types(registered):
+def test_annotations_that_are_not_types(registered):
     class Described(Plugin):
         def __init__(self, k: "how many neighbours" = 3, size: 5 = 4):  # noqa: F722
             self.k, self.size = k, size
@@ -254,7 +254,7 @@ def _even(k: int) -> int:
     return k
 
 
-def test_what_a_validator_of_its_own_says_is_passed_on(registered):
+def test_messages_of_custom_validators_are_passed_on(registered):
     class Even(Plugin):
         def __init__(self, k: Annotated[int, AfterValidator(_even)] = 2, weights: tuple[float, float] = (1, 1)):
             self.k, self.weights = k, weights
@@ -267,7 +267,7 @@ def test_what_a_validator_of_its_own_says_is_passed_on(registered):
 
 @dataclass
 class DataPlugin(Plugin):
-    """Its constructor is made after the class, so that only `make_estimator` checks it."""
+    """An estimator whose constructor is created after the class, so that only `make_estimator` checks it."""
 
     k: int = 3
 
@@ -290,13 +290,13 @@ def test_a_constructor_that_takes_any_setting(registered):
 
 
 class Sloppy(KNN):
-    """Its defaults are not what its annotations say, as plug-ins' may be."""
+    """An estimator whose defaults do not match its annotations."""
 
     def __init__(self, k: int = None, weigh: object = lambda a: a, seed: str = "a"):  # noqa: RUF013
         super().__init__(k or 3)
 
 
-def test_defaults_of_plug_ins_are_left_alone_and_named_the_same_in_every_process(registered):
+def test_defaults_of_plug_ins_are_unchanged_and_named_reproducibly(registered):
     registered(Sloppy)
     assert make_estimator("sloppy", **seeded("sloppy", {}, 7)).k == 3
     weigh = "Sloppy.<lambda>"

@@ -1,4 +1,4 @@
-"""SFDA reproduces the released numbers, and is the naive computation in every shape."""
+"""SFDA reproduces the released numbers and equals the naive computation for features of any shape."""
 
 import json
 import warnings
@@ -54,7 +54,7 @@ def test_it_reproduces_the_release(name):
 @pytest.mark.filterwarnings("ignore::emms.estimators.UnreliableScoreWarning")
 @pytest.mark.parametrize(("N", "D1", "C"), [(90, 12, 4), (90, 12, 2), (90, 1, 3), (40, 60, 3), (60, 59, 5)])
 @pytest.mark.parametrize("shrinkage", [0.01, 0.5, 1.0])
-def test_it_is_the_naive_computation(N, D1, C, shrinkage):
+def test_it_equals_the_naive_computation(N, D1, C, shrinkage):
     X, y = random_case(0, N, D1, C)
     assert SFDA(shrinkage).fit(X, y).score_ == pytest.approx(naive(X, y, shrinkage), rel=1e-8)
 
@@ -79,13 +79,13 @@ def test_order_names_and_scale_do_not_matter(seed, scale, D1):
     assert SFDA(0.1).fit(scale * X, y).score_ == expected
 
 
-def test_a_large_mean_costs_no_digits():
+def test_a_large_mean_costs_no_precision():
     X, y = random_case(0)
-    X = np.round(X * 2**10) / 2**10  # so that adding to it loses nothing
+    X = np.round(X * 2**10) / 2**10  # so that adding to it is exact
     assert SFDA().fit(X + 2.0**14, y).score_ == pytest.approx(SFDA().fit(X, y).score_, rel=1e-8)
 
 
-def test_it_leaves_the_features_as_they_are():
+def test_features_are_not_modified():
     X, y = random_case(0)
     before = X.copy()
     SFDA().fit(X, y)
@@ -93,7 +93,7 @@ def test_it_leaves_the_features_as_they_are():
 
 
 @pytest.mark.parametrize(("N", "D1", "C"), [(50, 4, 2), (50, 4, 49), (20, 40, 3), (3, 5, 2), (5, 1, 2)])
-def test_odd_shapes_give_a_number(N, D1, C):
+def test_unusual_shapes_have_a_score(N, D1, C):
     X, y = random_case(1, N, D1, C)
     X = np.hstack([X, X[:, :1], np.full((N, 1), 0.1)])
     with warnings.catch_warnings():
@@ -102,15 +102,15 @@ def test_odd_shapes_give_a_number(N, D1, C):
         assert 0 < SFDA().fit(X, y).score_ <= 1
 
 
-def test_where_every_network_is_perfect_it_says_so():
+def test_a_warning_if_every_network_is_perfect():
     X, y = random_case(0, N=40, D1=120)
-    with pytest.warns(UnreliableScoreWarning, match="'sfda' finds every sample in its own class"):
+    with pytest.warns(UnreliableScoreWarning, match="'sfda' assigns probability 1 to the right class"):
         assert SFDA().fit(X, y).score_ == pytest.approx(1)
 
 
-def test_what_it_cannot_score_is_refused():
+def test_invalid_input_raises():
     X, y = random_case(0)
     with pytest.raises(EstimatorError, match="all features are constant"):
         SFDA().fit(np.full((30, 4), 0.1), np.arange(30) % 3)
-    with pytest.raises(EstimatorError, match="same for all its samples"):
+    with pytest.raises(EstimatorError, match="features of all samples are the same"):
         SFDA().fit(X[:4], y[:4])

@@ -1,4 +1,4 @@
-"""Projection to the simplex, and quadratic forms least on it."""
+"""Projection to the simplex, and minimisation of quadratic forms over it."""
 
 import numpy as np
 import pytest
@@ -26,13 +26,13 @@ def test_projection_is_the_nearest_point(v):
     p = project(v)
     assert (p >= 0).all()
     assert p.sum() == pytest.approx(1)
-    # The angle at the nearest point of a convex set is obtuse towards each of its corners.
+    # At the nearest point of a convex set, the angle to each of its corners is obtuse.
     assert ((np.eye(len(v)) - p) @ (v - p) <= 1e-9).all()
 
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 10**6), K=st.integers(1, 12), rank=st.integers(1, 12), size=st.sampled_from([1e-9, 1, 1e9]))
-def test_the_minimum_satisfies_the_conditions_of_one(seed, K, rank, size):
+def test_the_minimum_satisfies_the_optimality_conditions(seed, K, rank, size):
     A = size * random_form(seed, K, rank)
     t = minimise(A)
     gradient = A @ t / np.linalg.norm(A)
@@ -41,7 +41,7 @@ def test_the_minimum_satisfies_the_conditions_of_one(seed, K, rank, size):
     assert (gradient >= t @ gradient - 1e-9).all()
 
 
-def test_the_minimum_is_what_a_general_solver_finds():
+def test_the_minimum_agrees_with_a_general_solver():
     A = random_form(3, 5, 5)
     general = minimize(
         lambda t: t @ A @ t,
@@ -54,7 +54,7 @@ def test_the_minimum_is_what_a_general_solver_finds():
     np.testing.assert_allclose(minimise(A), general.x, atol=1e-6)
 
 
-def test_where_there_is_nothing_to_choose_by_all_are_equal():
+def test_a_zero_form_gives_uniform_weights():
     assert minimise(np.zeros((4, 4))).tolist() == [0.25] * 4
     assert minimise(np.diag([1e-15, 3e-15]), noise=1e-13).tolist() == [0.5, 0.5]
 

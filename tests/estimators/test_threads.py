@@ -1,4 +1,4 @@
-"""Threads of BLAS libraries: limited while a context lasts, and given back whatever happens."""
+"""Threads of BLAS libraries are limited in a block and restored afterwards."""
 
 import threading
 
@@ -43,7 +43,7 @@ def test_small_products_get_one_thread_and_large_ones_several():
     assert threads() == (2, 2)
 
 
-def test_limits_may_be_nested_and_errors_lift_them():
+def test_limits_can_be_nested_and_are_removed_after_errors():
     with one_pool():
         with one_pool(0):
             assert threads() == (1, 1)
@@ -79,7 +79,7 @@ def test_only_one_python_thread_at_a_time_changes_limits():
 
 
 @pytest.mark.parametrize("name", ["linear-probe", "pactran-gauss"])
-def test_an_estimator_leaves_the_threads_as_they_were(name):
+def test_an_estimator_restores_the_thread_limits(name):
     X, y = np.random.default_rng(0).standard_normal((60, 8)), np.arange(60) % 3
     assert np.isfinite(make_estimator(name).fit(X, y).score_)
     assert threads() == (2, 2)

@@ -1,4 +1,4 @@
-"""TransRate reproduces the released numbers, and the coding rates are those of the formula in every shape."""
+"""TransRate reproduces the released numbers and equals its formula for features of any shape."""
 
 import json
 import warnings
@@ -32,7 +32,7 @@ def test_it_reproduces_the_release(name):
 @pytest.mark.parametrize(("N", "D1", "C"), [(90, 12, 4), (90, 40, 2), (40, 60, 3)])
 @pytest.mark.parametrize("weights", ["equal", "share"])
 @pytest.mark.parametrize("scale", ["none", "trace"])
-def test_it_is_the_naive_computation(N, D1, C, weights, scale):
+def test_it_equals_the_naive_computation(N, D1, C, weights, scale):
     X, y = random_case(0, N, D1, C)
     Z = X - X.mean(axis=0)
     if scale == "trace":
@@ -64,15 +64,15 @@ def test_the_units_of_the_distortion_are_those_of_the_features():
     assert TransRate(eps=1e8).fit(1e6 * X, y).score_ == pytest.approx(TransRate().fit(X, y).score_, rel=1e-9)
 
 
-def test_a_large_mean_costs_no_digits():
+def test_a_large_mean_costs_no_precision():
     X, y = random_case(0)
-    X = np.round(X * 2**10) / 2**10  # so that adding to it loses nothing
+    X = np.round(X * 2**10) / 2**10  # so that adding to it is exact
     assert TransRate().fit(X + 2.0**14, y).score_ == pytest.approx(TransRate().fit(X, y).score_, rel=1e-8)
 
 
 @pytest.mark.parametrize(("N", "D1", "C"), [(50, 4, 2), (50, 4, 49), (20, 40, 3), (2, 5, 2), (5, 1, 2)])
 @pytest.mark.parametrize("scale", [1e-30, 1, 1e30])
-def test_odd_shapes_give_a_number(N, D1, C, scale):
+def test_unusual_shapes_have_a_score(N, D1, C, scale):
     X, y = random_case(1, N, D1, C)
     X = scale * np.hstack([X, X, np.full((N, 1), 0.1)])
     with warnings.catch_warnings():
@@ -80,13 +80,13 @@ def test_odd_shapes_give_a_number(N, D1, C, scale):
         assert np.isfinite(TransRate().fit(X, y).score_)
 
 
-def test_constant_columns_make_no_difference():
+def test_constant_columns_change_nothing():
     X, y = random_case(0)
     score = TransRate().fit(np.hstack([X, np.full((90, 3), 1e4)]), y).score_
     assert score == pytest.approx(TransRate().fit(X, y).score_, rel=1e-10)
 
 
-def test_what_it_cannot_score_is_refused():
+def test_invalid_input_raises():
     X, y = random_case(0)
     with pytest.raises(EstimatorError, match="all features are constant"):
         TransRate().fit(np.full((30, 4), 0.1), np.arange(30) % 3)

@@ -1,4 +1,4 @@
-"""Tables and files of scores and truth: what comes out, and what they may look like."""
+"""Evaluation of tables and files of scores and truth, valid and invalid ones."""
 
 import contextlib
 import itertools
@@ -32,13 +32,13 @@ def test_an_evaluation_is_the_metrics_over_the_common_models():
         assert row[name] == pytest.approx(METRICS[name](SCORES["score"], TRUTH["value"]))
 
 
-def test_a_single_model_in_common_gives_no_metric():
+def test_with_a_single_common_model_all_metrics_are_null():
     row = evaluate(SCORES, TRUTH.head(1)).row(0, named=True)
     assert row["n_models"] == 1
     assert [row[name] for name in METRICS] == [None] * len(METRICS)
 
 
-def test_what_was_left_out_is_named():
+def test_left_out_models_are_named():
     scores = pl.DataFrame({"model": ["a", "b", "c", "d", "e", "f"], "score": [1.0, 2.0, 3.0, 4.0, nan, None]})
     truth = pl.DataFrame({"model": ["z", "y", "f", "e", "c", "b", "a"], "value": [1.0, 1.0, 1.0, 1.0, 30.0, nan, 10.0]})
     row = evaluate(scores, truth).row(0, named=True)
@@ -50,7 +50,7 @@ def test_what_was_left_out_is_named():
     assert row["rel@1"] == 1
 
 
-def test_rows_are_sorted_and_bit_for_bit_the_same_in_any_order():
+def test_rows_are_sorted_and_identical_for_any_order_of_input():
     scores = pl.concat(
         labelled(SCORES, dataset=dataset, estimator=estimator)
         for dataset, estimator in itertools.product(["pets", "cars"], ["logme", "emms"])
@@ -70,7 +70,7 @@ def test_rows_are_sorted_and_bit_for_bit_the_same_in_any_order():
         assert_frame_equal(evaluate(*shuffled), expected, check_exact=True)
 
 
-def test_the_only_dataset_need_be_named_on_one_side_only():
+def test_a_single_dataset_can_be_named_in_one_table_only():
     for scores, truth in [(labelled(SCORES, dataset="pets"), TRUTH), (SCORES, labelled(TRUTH, dataset="pets"))]:
         assert evaluate(scores, truth).select("dataset", "n_models").rows() == [("pets", 4)]
 
@@ -83,7 +83,7 @@ def test_a_dataset_whose_truth_is_unknown_has_a_row_without_numbers():
     assert pets["n_models"] == 4
 
 
-def test_repeated_rows_count_once_and_other_columns_not_at_all():
+def test_repeated_rows_and_other_columns_are_ignored():
     scores = pl.concat([SCORES, SCORES]).with_columns(rank=pl.lit(1), seconds=pl.int_range(8))
     assert evaluate(scores, pl.concat([TRUTH, TRUTH])).equals(evaluate(SCORES, TRUTH))
 
@@ -94,11 +94,11 @@ def test_numbers_written_as_text_are_numbers():
 
 
 @pytest.mark.parametrize("column", ["finetuned_accuracy", "accuracy"])
-def test_the_truth_has_other_names_too(column):
+def test_other_names_of_the_column_of_values(column):
     assert evaluate(SCORES, TRUTH.rename({"value": column})).equals(evaluate(SCORES, TRUTH))
 
 
-def test_value_counts_where_the_truth_has_several_columns():
+def test_the_column_value_takes_precedence():
     truth = TRUTH.with_columns(accuracy=pl.lit(0.0))
     assert evaluate(SCORES, truth).equals(evaluate(SCORES, TRUTH))
 
@@ -113,13 +113,13 @@ two = pl.DataFrame({"model": ["resnet18", "resnet50"], "dataset": ["pets", "cars
         (SCORES.rename({"model": "Model"}), TRUTH, "scores: there is no column 'model'; did you mean 'Model'"),
         (SCORES, TRUTH.rename({"value": "top1"}), "truth: there is no column 'value' or .* 'top1'"),
         (SCORES, TRUTH.rename({"value": "acuracy"}), "did you mean 'acuracy'"),
-        (SCORES, TRUTH.rename({"value": "accuracy"}).with_columns(finetuned_accuracy=1), "name the one that counts"),
+        (SCORES, TRUTH.rename({"value": "accuracy"}).with_columns(finetuned_accuracy=1), "rename the one to use"),
         (SCORES.with_columns(score=pl.Series(["1", "2", "x", "4"])), TRUTH, r"row 3 \(model 'vit_small'\) has 'x'"),
-        (SCORES.with_columns(score=pl.lit(True)), TRUTH, "column 'score' holds Boolean; it must hold numbers"),
+        (SCORES.with_columns(score=pl.lit(True)), TRUTH, "column 'score' has type Boolean; it must be numbers"),
         (SCORES.with_columns(model=pl.Series(["a", None, "b", "c"])), TRUTH, "scores: row 2 has no model"),
         (SCORES.with_columns(model=pl.Series(["a", "b", " ", "c"])), TRUTH, "scores: row 3 has no model"),
         (SCORES.clear(), TRUTH, "scores: there are no rows"),
-        (SCORES, TRUTH.with_columns(value=pl.lit(None)), "truth: column 'value' holds no number"),
+        (SCORES, TRUTH.with_columns(value=pl.lit(None)), "truth: column 'value' has no number"),
         (
             SCORES,
             TRUTH.with_columns(value=pl.lit(inf)),
@@ -158,7 +158,7 @@ two = pl.DataFrame({"model": ["resnet18", "resnet50"], "dataset": ["pets", "cars
         ),
     ],
 )
-def test_tables_that_do_not_fit(scores, truth, message):
+def test_invalid_tables_raise(scores, truth, message):
     with pytest.raises(EMMSError, match=message):
         evaluate(scores, truth)
 
@@ -172,7 +172,7 @@ def truth_csv(tmp_path):
     return tmp_path / "truth.csv"
 
 
-def test_csv_and_parquet_give_what_the_tables_give(tmp_path, truth_csv):
+def test_csv_and_parquet_files_give_the_same_as_tables(tmp_path, truth_csv):
     SCORES.write_csv(tmp_path / "scores.csv")
     SCORES.write_parquet(tmp_path / "scores.parquet")
     for name in ("scores.csv", "scores.parquet"):
@@ -200,7 +200,7 @@ def test_a_csv_from_a_spreadsheet(tmp_path, truth_csv):
     assert evaluate_csv(tmp_path / "scores.csv", truth_csv).equals(evaluate(SCORES, TRUTH))
 
 
-def test_names_of_digits_stay_names(tmp_path):
+def test_names_of_digits_are_read_as_text(tmp_path):
     (tmp_path / "scores.csv").write_text("model,score\n001,1\n1,2\n")
     (tmp_path / "truth.csv").write_text("model,value\n001,1\nx,2\n")
     row = evaluate_csv(tmp_path / "scores.csv", tmp_path / "truth.csv").row(0, named=True)
@@ -213,10 +213,10 @@ def test_names_of_digits_stay_names(tmp_path):
         (None, "cannot be read: No such file"),
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "neither a CSV in UTF-8 nor a Parquet file"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "neither a CSV in UTF-8 nor a valid Parquet file"),
         ("model,score\nrésnet,1\n".encode("latin-1"), "neither a CSV in UTF-8"),
         ("model,score\na,1\n".encode("utf-16"), "neither a CSV in UTF-8"),
-        (b"PAR1 and then nothing of the kind", "neither a CSV in UTF-8 nor a Parquet file"),
+        (b"PAR1 and then nothing of the kind", "neither a CSV in UTF-8 nor a valid Parquet file"),
         (b"model,score\na,1,2\n", "more fields than defined"),
         (b'model,score\n"a,1\nb,2\n', "neither a CSV"),
         (b"model,score,score\na,1,2\n", "neither a CSV .*'score'"),
@@ -226,7 +226,7 @@ def test_names_of_digits_stay_names(tmp_path):
         (b"model,score\nresnet18,1\n\nresnet50,fast\n", r"scores.csv': row 3 \(model 'resnet50'\) has 'fast' as score"),
     ],
 )
-def test_files_that_cannot_be_used(tmp_path, truth_csv, content, message):
+def test_invalid_files_raise(tmp_path, truth_csv, content, message):
     path = tmp_path / "scores.csv"
     if content is not None:
         path.write_bytes(content)
@@ -234,7 +234,7 @@ def test_files_that_cannot_be_used(tmp_path, truth_csv, content, message):
         evaluate_csv(path, truth_csv)
 
 
-def test_a_damaged_parquet_file_is_an_error_and_no_crash(tmp_path, truth_csv):
+def test_a_damaged_parquet_file_raises(tmp_path, truth_csv):
     path = tmp_path / "scores.parquet"
     SCORES.write_parquet(path)
     whole, rng = path.read_bytes(), np.random.default_rng(0)
@@ -250,14 +250,14 @@ def test_a_damaged_parquet_file_is_an_error_and_no_crash(tmp_path, truth_csv):
     assert failures > 60
 
 
-def test_a_folder_is_no_table(tmp_path, truth_csv):
+def test_a_folder_raises(tmp_path, truth_csv):
     with pytest.raises(EMMSError, match="Is a directory"):
         evaluate_csv(tmp_path, truth_csv)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=60) | st.text('model,score\n"12.nai \r;', max_size=60).map(str.encode))
-def test_whatever_a_file_holds_the_answer_is_a_table_or_a_clear_error(tmp_path_factory, content):
+def test_any_file_gives_a_table_or_an_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(content)
     with contextlib.suppress(EMMSError):

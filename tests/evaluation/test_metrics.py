@@ -1,4 +1,4 @@
-"""Metrics against scipy and plain formulas, their laws, and their answers where there is little to say."""
+"""Metrics compared with scipy and formulas, their properties, and edge cases."""
 
 import itertools
 import math
@@ -27,7 +27,7 @@ ENOUGH = 6
 CORRELATIONS = [weighted_kendall_tau, kendall_tau, spearman, pearson, weighted_pearson]
 RANK_METRICS = [name for name in METRICS if "pearson" not in name]
 
-law = settings(deadline=None, max_examples=60)  # a busy machine breaks no law
+law = settings(deadline=None, max_examples=60)  # no time limit, for busy machines
 
 # Few distinct numbers, so that ties are common.
 tied = st.integers(-4, 4).map(lambda i: i / 4)
@@ -51,7 +51,7 @@ def agrees(a, b):
 
 @law
 @given(rankings())
-def test_correlations_are_scipys(ranking):
+def test_correlations_agree_with_scipy(ranking):
     scores, truth = ranking
     assert agrees(weighted_kendall_tau(scores, truth), stats.weightedtau(scores, truth).statistic)
     assert agrees(kendall_tau(scores, truth), stats.kendalltau(scores, truth).statistic)
@@ -60,7 +60,7 @@ def test_correlations_are_scipys(ranking):
 
 
 def weighted_tau_by_pairs(x, y):
-    """The definition, as a sum over pairs of models, with places by x and then by y."""
+    """Compute the definition as a sum over pairs of models, with ranks by x and then by y."""
     taus = []
     for key in (lambda i: (x[i], y[i]), lambda i: (y[i], x[i])):
         place = {i: p for p, i in enumerate(sorted(range(len(x)), key=key, reverse=True), start=1)}
@@ -94,7 +94,7 @@ def test_weighted_pearson_weighs_by_rank_in_the_truth(ranking):
 
 @law
 @given(rankings(most=5), st.integers(1, 4))
-def test_rel_and_recall_are_those_of_the_unluckiest_way_to_break_ties(ranking, k):
+def test_rel_and_recall_are_those_of_the_worst_way_to_break_ties(ranking, k):
     scores, truth = ranking[0], ranking[1] + 2
     assume(k < len(scores))
     ways = [
@@ -129,7 +129,7 @@ def test_the_order_of_the_models_does_not_matter(ranking, random):
 
 @law
 @given(rankings(least=ENOUGH))
-def test_every_metric_keeps_to_its_range(ranking):
+def test_every_metric_is_in_its_range(ranking):
     scores, truth = ranking[0], ranking[1] + 2
     for name, metric in METRICS.items():
         low = 0 if "@" in name else -1
@@ -150,7 +150,7 @@ def test_negating_the_scores_flips_the_correlation(ranking):
     scores, truth = ranking
     for metric in (kendall_tau, spearman, pearson, weighted_pearson):
         assert agrees(metric(-scores, truth), -metric(scores, truth))
-    # The weighted tau weighs by place in the scores too, so only a reversed truth is sure to flip.
+    # The weighted tau also weighs by rank in the scores, so it is only certain to flip for a reversed truth.
     assert agrees(weighted_kendall_tau(-truth, truth), -1)
 
 
@@ -173,12 +173,12 @@ def test_a_linear_transform_changes_no_correlation(ranking, scale, shift):
 
 
 @pytest.mark.parametrize("scores", [[1e200, 2e200, 4e200], [1e9 + 1, 1e9 + 2, 1e9 + 4], [1e-200, 2e-200, 4e-200]])
-def test_pearson_bears_large_and_small_numbers(scores):
+def test_pearson_with_large_and_small_numbers(scores):
     assert pearson(scores, [1, 2, 4]) == pytest.approx(1)
     assert weighted_pearson(scores, [1, 2, 4]) == pytest.approx(1)
 
 
-# What is not a plain number
+# Missing and undefined values
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
@@ -193,7 +193,7 @@ def test_a_model_without_score_or_truth_is_left_out(metric):
     ("scores", "truth"),
     [([], []), ([1], [1]), ([1, 2], [1, 2]), ([5, 5, 5], [1, 2, 3]), ([1, 2, 3], [5, 5, 5]), ([1, 2, nan], [1, 2, 3])],
 )
-def test_a_correlation_that_says_nothing_is_nan(metric, scores, truth):
+def test_undefined_correlations_are_nan(metric, scores, truth):
     assert math.isnan(metric(scores, truth))
 
 
@@ -206,7 +206,7 @@ def test_rel_and_recall_are_undefined_where_they_would_always_be_1(metric, k):
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
-def test_a_single_model_says_nothing(metric):
+def test_all_metrics_of_a_single_model_are_nan(metric):
     assert math.isnan(metric([1], [7]))
 
 
@@ -217,7 +217,7 @@ def test_rel_and_recall_of_two_models():
     assert recall_at_k([2, 1], [7, 14], k=1) == 0
 
 
-def test_equal_scores_earn_no_luck():
+def test_ties_count_against_the_estimator():
     assert rel_at_k([1, 1, 1], [50, 100, 75], k=2) == 0.75
     assert recall_at_k([1, 1, 1], [50, 100, 75], k=2) == 0
 
@@ -242,13 +242,13 @@ def test_rel_is_nan_where_the_best_truth_is_not_positive(truth):
         ([1, -inf, 3], [1, 2, 3], r"the score of model 1 \(from 0\) is infinite"),
     ],
 )
-def test_arrays_that_do_not_fit(scores, truth, message):
+def test_invalid_arrays_raise(scores, truth, message):
     for metric in METRICS.values():
         with pytest.raises(EMMSError, match=message):
             metric(scores, truth)
 
 
 @pytest.mark.parametrize("metric", [rel_at_k, recall_at_k])
-def test_no_model_is_among_the_best_none(metric):
+def test_k_must_be_positive(metric):
     with pytest.raises(EMMSError, match="k is 0"):
         metric([1, 2, 3], [1, 2, 3], k=0)

@@ -1,4 +1,4 @@
-"""Truth that calls candidates by other names, and names that are nearly equal."""
+"""Truth tables with other names of candidates, and similar names."""
 
 import itertools
 import time
@@ -36,7 +36,7 @@ def truth(*models, **columns):
     "written",
     ["flowers", "weights/Mine.v2.pt", "./weights/Mine.v2.pt", "Mine.v2.pt", "Mine.v2", MINE, " flowers "],
 )
-def test_a_candidate_has_many_names(written):
+def test_other_names_of_a_candidate(written):
     table = named_as(truth("timm:resnet50", written), NAMES)
     assert table.rows() == [("timm:resnet50", 0.0), (MINE, 1.0)]
     scores = pl.DataFrame({"model": [MINE, "timm:resnet50"], "score": [1.0, 2.0]})
@@ -66,10 +66,12 @@ def test_an_id_takes_precedence_over_the_names_of_others():
     assert named_as(truth("small", "large"), names).rows() == [("large", 1.0), ("small", 0.0)]
 
 
-def test_a_name_that_fits_two_candidates_is_an_error_only_where_it_is_used():
+def test_an_ambiguous_name_raises_only_if_it_is_used():
     names = {"timm:a": checkpoint_names("x/best.pt"), "timm:b": checkpoint_names("y/best.pt")}
     assert named_as(truth("x/best.pt", "y/best.pt"), names)["model"].to_list() == ["timm:a", "timm:b"]
-    with pytest.raises(EMMSError, match=r"mine.csv: 'best' fits 2 candidates, 'timm:a', 'timm:b'; write the full name"):
+    with pytest.raises(
+        EMMSError, match=r"mine.csv: 'best' matches 2 candidates, 'timm:a', 'timm:b'; write the full name"
+    ):
         named_as(truth("x/best.pt", "best"), names, "mine.csv")
 
 
@@ -80,7 +82,7 @@ def test_two_rows_for_one_candidate():
     assert named_as(same, NAMES).rows() == [(MINE, 1.0)]
 
 
-def test_names_that_look_equal_are_equal():
+def test_names_are_compared_in_normal_form():
     composed, decomposed = (unicodedata.normalize(form, "modèle:é") for form in ("NFC", "NFD"))
     assert composed != decomposed
     for here, there in itertools.permutations([composed, decomposed]):
@@ -90,12 +92,12 @@ def test_names_that_look_equal_are_equal():
     assert named_as(truth(composed, decomposed), both).height == 2
 
 
-def test_a_table_that_is_no_truth_is_refused_as_by_evaluate():
+def test_an_invalid_truth_table_raises():
     with pytest.raises(EMMSError, match=r"mine.csv: there is no column 'value'"):
         named_as(pl.DataFrame({"model": ["a"], "top1": [1.0]}), NAMES, "mine.csv")
 
 
-# Nearly equal names
+# Similar names
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_another_network_is_not_suggested(name, other):
     assert nearest([name], [other]) == {}
 
 
-def test_the_most_similar_name_is_taken_and_each_only_once():
+def test_the_most_similar_name_is_used_and_each_only_once():
     names = ["mobilenet", "mobilnet"]
     assert nearest(names, ["timm:mobilenet"]) == {"mobilenet": "timm:mobilenet"}
     assert nearest(names, ["timm:mobilenet", "timm:mobilnett"]) == {
@@ -145,7 +147,7 @@ def test_the_most_similar_name_is_taken_and_each_only_once():
 
 
 @given(st.lists(st.text("ab1-", max_size=4)), st.lists(st.text("ab1-", max_size=4)))
-def test_similar_names_are_pairs_in_any_order(names, others):
+def test_similar_names_do_not_depend_on_the_order(names, others):
     pairs = nearest(names, others)
     assert pairs == nearest(names[::-1], others[::-1])
     assert set(pairs) <= set(names)
@@ -168,5 +170,5 @@ def test_names_below_the_limit_are_listed_and_others_counted():
 
 
 @given(st.lists(st.text(min_size=1).map(str.strip).filter(bool)))
-def test_joined_names_can_be_told_apart(names):
+def test_joined_names_can_be_split(names):
     assert split_names(join_names(names)) == names

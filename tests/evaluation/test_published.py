@@ -1,4 +1,4 @@
-"""What others published comes out again, from their own files as they are."""
+"""Published numbers are reproduced from the authors' files."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def test_a_row_per_dataset_and_estimator(evaluation):
     assert evaluation["n_left_out"].sum() == 0
 
 
-def test_a_truth_table_of_its_own_gives_the_same(evaluation, tmp_path):
+def test_a_separate_truth_table_gives_the_same(evaluation, tmp_path):
     truth = pl.read_csv(SCORES).select("dataset", "model", value="finetuned_accuracy").unique()
     truth.write_csv(tmp_path / "truth.csv")
     assert evaluate_csv(SCORES, tmp_path / "truth.csv").equals(evaluation)
@@ -51,7 +51,7 @@ def test_emms_ground_truth_ranks_itself_perfectly():
         assert evaluation[metric].to_list() == pytest.approx([1] * 16)
 
 
-def test_scores_of_one_release_and_truth_of_another_have_names_of_their_own():
+def test_scores_and_truth_of_different_releases_have_different_names():
     with pytest.raises(
         EMMSError, match=r"no model in common: the scores have 'DenseNet121'.* the truth has 'deit_base'"
     ):

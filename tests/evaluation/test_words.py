@@ -1,4 +1,4 @@
-"""What an evaluation covers and what it leaves undefined, in words."""
+"""Texts on the coverage of an evaluation and on undefined metrics."""
 
 import polars as pl
 import pytest
@@ -27,14 +27,14 @@ def test_nothing_is_left_out():
     assert coverage(row_of(counted("a"), counted("a"))) == "over the only candidate"
 
 
-def test_a_misnamed_model_is_named_with_the_candidate_that_may_be_meant():
+def test_a_misnamed_model_is_named_with_a_suggestion():
     scores = counted("timm:resnet18", "timm:resnet50", "timm:vit_base", "timm:test_vit")
     truth = counted("timm:resnet18", "timm:resnet50", "timm:vit_base", "test_vit")
     said = coverage(row_of(scores, truth))
     assert said == "over 3 of 4 candidates; not matched: 'test_vit' (did you mean 'timm:test_vit'?)"
 
 
-def test_each_way_to_be_left_out_has_its_words():
+def test_each_reason_for_being_left_out_is_named():
     scores = counted("timm:resnet18", "timm:resnet50", "timm:vit_base") | {"timm:regnet": None}
     truth = counted("timm:resnet18", "timm:regnet", "resnet5O", "convnext", "swin")
     assert coverage(row_of(scores, truth)) == (
@@ -58,7 +58,7 @@ def test_a_dataset_without_truth():
     assert coverage(pets) == "over all 2 candidates"
 
 
-def test_names_with_the_separator_are_whole():
+def test_names_with_the_separator_are_quoted():
     scores, truth = counted("a; b", 'say "c"', "d;e", "plain"), counted("plain")
     row = row_of(scores, truth)
     assert coverage(row) == """over 1 of 4 candidates; not in the truth: 'a; b', 'd;e', 'say "c"'"""
@@ -67,7 +67,7 @@ def test_names_with_the_separator_are_whole():
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        (1, "every metric is undefined with one model in common; a comparison takes two or more, a correlation three"),
+        (1, "every metric is undefined with one model in common; a comparison needs two or more, a correlation three"),
         (2, "correlations are undefined with two models in common"),
         (3, "rel@3, recall@3, rel@5, recall@5 are undefined with 3 models, where they are always 1"),
         (5, "rel@5, recall@5 are undefined with 5 models, where they are always 1"),
@@ -83,10 +83,10 @@ def test_what_is_undefined_otherwise():
     assert undefined(row_of(names, names)) == ""
     assert "scores, or all values of the truth, are equal" in undefined(row_of(dict.fromkeys(names, 1.0), names))
     losses = {name: -value for name, value in names.items()}
-    assert undefined(row_of(names, losses)) == "rel@k is undefined where the best value of the truth is not positive"
+    assert undefined(row_of(names, losses)) == "rel@k is undefined if the best value of the truth is not positive"
 
 
-def test_words_name_every_metric_that_is_undefined():
+def test_every_undefined_metric_is_named():
     for models in range(1, 7):
         names = counted(*map(str, range(models)))
         row = row_of(names, names)
@@ -96,7 +96,7 @@ def test_words_name_every_metric_that_is_undefined():
         assert ("correlations" in said or "every metric" in said) == (row["spearman"] is None)
 
 
-def test_remarks_are_said_once_and_say_which_rows_they_are_about():
+def test_remarks_are_not_repeated_and_name_their_rows():
     truth = pl.DataFrame({"model": list("abcdef"), "value": range(6)})
     scores = [
         pl.DataFrame({"model": list(models), "score": range(len(models))}).with_columns(

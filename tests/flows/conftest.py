@@ -1,4 +1,4 @@
-"""A real Prefect server for the tests of flows and tasks, temporary, started once."""
+"""A temporary Prefect server for the tests of flows and tasks, started once."""
 
 from __future__ import annotations
 

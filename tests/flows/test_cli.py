@@ -1,9 +1,10 @@
-"""The command line: bad input is one clear message and exit code 2, before any network runs."""
+"""The command line: invalid input gives one clear message and exit code 2, before any network runs."""
 
 from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ UNTRAINED = "{source: timm, name: resnet10t, pretrained: false}"
 
 @pytest.fixture
 def emms(monkeypatch, capfd, tmp_path):
-    """Run the command in this process; give its exit code, what it printed, and what it complained of."""
+    """Run the command in this process; return its exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -44,7 +45,7 @@ def emms(monkeypatch, capfd, tmp_path):
 
 @pytest.fixture
 def spec(tmp_path, photos):
-    """Write a spec, with lines added to it or replaced; give its path."""
+    """Write a spec with lines added or replaced; return its path."""
 
     def write(models: str = f"[{UNTRAINED}]", **lines: str) -> Path:
         keys = {
@@ -69,7 +70,7 @@ def refused(result: tuple[int, str, str], *parts: str) -> None:
 
 @pytest.mark.usefixtures("prefect_server")
 class TestDatasetsThatCannotBeRanked:
-    """The flow finds out, after looking at the dataset and before any network runs."""
+    """Errors of the flow after listing the dataset and before any network runs."""
 
     @pytest.fixture(autouse=True)
     def no_network_ran(self, tmp_path):
@@ -155,17 +156,17 @@ def test_a_store_and_an_output_that_cannot_be_written(emms, spec, tmp_path):
     refused(emms("rank", given), "2 faults", "--store", "--output")
 
 
-def test_a_truth_that_knows_none_of_the_models(emms, spec, tmp_path):
+def test_a_truth_without_any_of_the_models(emms, spec, tmp_path):
     (tmp_path / "truth.csv").write_text("model,value\nresnet10,0.9\n")
-    refused(emms("rank", spec(truth="truth.csv")), "knows none of the models ranked", "'resnet10'")
+    refused(emms("rank", spec(truth="truth.csv")), "has none of the ranked models", "'resnet10'")
 
 
-def test_a_limit_of_nothing(emms, spec):
+def test_a_limit_of_zero(emms, spec):
     refused(emms("rank", spec(), "--limit", 0), "limit", "greater than or equal to 2")
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_truth_of_too_few_models_leaves_the_ranking_and_says_so(emms, spec, tmp_path):
+def test_a_truth_with_too_few_models_gives_a_ranking_and_a_warning(emms, spec, tmp_path):
     (tmp_path / "truth.csv").write_text('model,value\n"timm:resnet10t (untrained, seed 0)",0.9\n')
     code, out, err = emms("rank", spec(truth="truth.csv"))
     assert code == 0, err
@@ -173,7 +174,7 @@ def test_a_truth_of_too_few_models_leaves_the_ranking_and_says_so(emms, spec, tm
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_truth_may_name_a_checkpoint_by_its_file_and_what_it_misses_is_said_everywhere(emms, spec, tmp_path):
+def test_a_truth_can_name_a_checkpoint_by_its_file_and_missing_models_are_reported(emms, spec, tmp_path):
     torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "mine.pth")
     mine = "{source: timm, name: mobilenetv3_small_050, checkpoint: ./mine.pth}"
     vit = "{source: timm, name: test_vit, pretrained: false}"
@@ -199,7 +200,7 @@ def test_nothing_to_rank(emms):
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_run_from_a_spec_and_what_a_dry_run_says_before_and_after(emms, spec, tmp_path):
+def test_a_run_from_a_spec_with_a_dry_run_before_and_after(emms, spec, tmp_path):
     models = f"[{UNTRAINED}, {{source: timm, name: resnet10t, pretrained: false, layer: layer2}}]"
     before = sorted(path.name for path in tmp_path.iterdir())
     code, out, _ = emms("rank", spec(models), "--dry-run")
@@ -211,12 +212,12 @@ def test_a_run_from_a_spec_and_what_a_dry_run_says_before_and_after(emms, spec, 
     assert (code, "ranking.csv" in out) == (0, True), err
     assert "timm:resnet10t@layer2 (untrained, seed 0)" in out
     code, out, _ = emms("rank", spec(models), "--dry-run")
-    # With all scores there, nobody has to look at the features.
+    # With all scores in the store, features are not needed.
     assert (out.count("in the store"), out.count("to compute"), "features" in out) == (3, 0, False)
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_model_whose_weights_cannot_be_had_is_named_and_the_exit_code_says_so(emms, spec):
+def test_a_model_with_unavailable_weights_is_reported_with_exit_code_1(emms, spec):
     code, out, err = emms("rank", spec(f"[{UNTRAINED}, timm:resnet10t.c3_in1k]"))
     assert code == SOME_FAILED
     assert "resnet10t (untrained, seed 0)" in out
@@ -237,7 +238,7 @@ def test_models_and_estimators_are_listed(emms):
     assert emms("--version")[1].startswith("emms ")
 
 
-def test_nothing_is_cut_in_a_terminal_of_80_columns(emms, spec, monkeypatch):
+def test_nothing_is_truncated_in_a_terminal_of_80_columns(emms, spec, monkeypatch):
     from emms.estimators import ESTIMATORS
 
     monkeypatch.setenv("COLUMNS", "80")
@@ -259,11 +260,11 @@ def test_an_empty_folder_name_is_not_the_current_folder(emms, spec):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/api", "http://nowhere.invalid/api"])
-def test_a_prefect_server_that_does_not_answer_is_named_before_any_network_runs(emms, spec, tmp_path, url):
+def test_a_prefect_server_that_does_not_respond_is_reported_before_any_network_runs(emms, spec, tmp_path, url):
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: url}):
-        refused(emms("rank", spec()), f"PREFECT_API_URL={url}", "does not answer", "prefect config unset")
+        refused(emms("rank", spec()), f"PREFECT_API_URL={url}", "does not respond", "prefect config unset")
     assert not (tmp_path / "artifacts" / "features").exists()
 
 
@@ -278,7 +279,7 @@ def test_evaluate_on_the_published_scores(emms, tmp_path):
     refused(emms("evaluate", "--scores", "none.csv", "--truth", table), "none.csv")
 
 
-def test_an_evaluation_is_readable_in_a_narrow_terminal_and_names_are_no_markup(emms, tmp_path, monkeypatch):
+def test_an_evaluation_in_a_narrow_terminal_without_markup(emms, tmp_path, monkeypatch):
     monkeypatch.setattr("flows.cli.out", Console(width=80))
     scores, truth = tmp_path / "scores.csv", tmp_path / "truth.csv"
     names = [f"model-{i}" for i in range(4)]
@@ -297,7 +298,7 @@ def test_an_evaluation_is_readable_in_a_narrow_terminal_and_names_are_no_markup(
     refused(emms("evaluate", "--scores", scores, "--truth", truth), "separated by semicolons")
 
 
-def test_an_evaluation_says_what_it_covers_and_refuses_infinite_scores(emms, tmp_path):
+def test_an_evaluation_reports_its_coverage_and_raises_for_infinite_scores(emms, tmp_path):
     scores, truth, table = tmp_path / "scores.csv", tmp_path / "truth.csv", tmp_path / "evaluation.csv"
     truth.write_text("model,value\ntimm:a,1\ntimm:b,2\ntimm:c,3\ntest_vit,4\n")
     scores.write_text("model,score\ntimm:a,1\ntimm:b,2\ntimm:c,3\ntimm:test_vit,4\n")
@@ -314,10 +315,19 @@ def test_an_evaluation_says_what_it_covers_and_refuses_infinite_scores(emms, tmp
     refused(emms("evaluate", "--scores", scores, "--truth", truth), "model 'timm:a' has an infinite score", "leave the")
 
 
-def test_an_error_that_nobody_foresaw_has_an_exit_code_of_its_own(emms, spec, monkeypatch):
+def test_a_closed_pipe_is_not_an_error():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "estimators"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()  # like `| head`, but earlier
+    assert process.stderr.read() == ""
+    assert process.wait() == 0
+
+
+def test_an_unexpected_error_has_its_own_exit_code(emms, spec, monkeypatch):
     monkeypatch.setattr("emms.spec.load.read_yaml", lambda _: 1 / 0)
     code, _, err = emms("rank", spec())
     assert code == UNFORESEEN
     assert "ZeroDivisionError" in err
-    assert "fault of emms" in err
+    assert "bug in emms" in err
     assert "Traceback" not in err

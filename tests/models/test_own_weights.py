@@ -1,4 +1,4 @@
-"""Checkpoints of the user's own, as training frameworks write them: each is found, read once, and built once."""
+"""User checkpoints of training frameworks: each network is found, read once, and built once."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ Tensors = dict[str, torch.Tensor]
 
 @pytest.fixture(scope="module")
 def trained() -> torch.nn.Module:
-    """A small network with five classes whose weights stand for trained ones."""
+    """A small network with five classes and random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         return timm.create_model(NAME, num_classes=5).eval()
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch, tmp_path):
+def empty_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("EMMS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(checkpoints, "_held", {})
+    monkeypatch.setattr(checkpoints, "_cached", {})
 
 
 def spec(path: Path, **settings) -> ModelSpec:
@@ -69,7 +69,7 @@ def under(prefix: str, state: Tensors) -> Tensors:
 
 
 class Configuration:
-    """A class that no other process knows, as pickled beside weights."""
+    """A class that is pickled together with weights and unknown to other processes."""
 
     def __init__(self) -> None:
         self.folder = pathlib.Path("runs")
@@ -99,7 +99,7 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_network_is_found_in_what_frameworks_write(format, trained, expected, tmp_path):
+def test_the_network_is_found_in_checkpoints_of_frameworks(format, trained, expected, tmp_path):
     torch.save(FORMATS[format](trained.state_dict()), tmp_path / "mine.ckpt")
     assert torch.equal(features(tmp_path / "mine.ckpt"), expected)
 
@@ -109,7 +109,7 @@ def test_prefixes_are_stripped_in_safetensors_too(trained, expected, tmp_path):
     assert torch.equal(features(tmp_path / "mine.safetensors"), expected)
 
 
-def test_a_file_is_known_by_its_content_not_by_its_name(trained, expected, tmp_path):
+def test_the_format_is_recognised_by_content_not_by_name(trained, expected, tmp_path):
     safetensors.torch.save_file(trained.state_dict(), tmp_path / "safe.pth")
     torch.save(trained.state_dict(), tmp_path / "torch.safetensors")
     torch.save(trained.state_dict(), tmp_path / "old.bin", _use_new_zipfile_serialization=False)
@@ -164,12 +164,12 @@ def test_nothing_in_a_file_is_executed(trained, expected, tmp_path, capfd):
     torch.save(trained, tmp_path / "whole.pth")
     torch.save({"x": Malicious()}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     assert "cannot be read as weights alone: it is a pickle of more" in complaint(tmp_path / "pickle.pth")
-    assert "it holds Python objects (print)" in complaint(tmp_path / "old.pth")
-    assert "cannot be read as weights alone: it holds no tensors by name" in complaint(tmp_path / "print.pth")
-    assert "it holds Python objects (posix.system)" in complaint(tmp_path / "system.pth")
+    assert "it contains Python objects (print)" in complaint(tmp_path / "old.pth")
+    assert "cannot be read as weights alone: it contains no named tensors" in complaint(tmp_path / "print.pth")
+    assert "it contains Python objects (posix.system)" in complaint(tmp_path / "system.pth")
     assert "save the state dict with safetensors.torch.save_file" in complaint(tmp_path / "whole.pth")
     torch.save({"state_dict": trained.state_dict(), "x": Malicious()}, tmp_path / "beside.pth")
-    assert torch.equal(features(tmp_path / "beside.pth"), expected)  # in the place of the call is a placeholder
+    assert torch.equal(features(tmp_path / "beside.pth"), expected)  # the call is replaced by a placeholder
     assert "pickled code runs" not in capfd.readouterr().out
     assert not Path("ran").exists()
 
@@ -178,19 +178,19 @@ def test_nothing_in_a_file_is_executed(trained, expected, tmp_path, capfd):
     ("content", "reason"),
     [
         (b"", "is an empty file; save or copy it again"),
-        (b"not weights at all, but a text", "it is neither a safetensors file nor one that torch.save wrote"),
+        (b"not weights at all, but a text", "it is neither a safetensors file nor one written by torch.save"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer, not the file itself"),
         (b"PK\x03\x04 and no more", "cannot be read as weights alone"),
         (b"\x80\x02}q\x00.", "cannot be read as weights alone: Invalid magic number"),
         (b"\xff" * 8 + b"{" + b"\xff" * 99, "cannot be read as weights alone"),
     ],
 )
-def test_files_that_are_no_checkpoints(content, reason, tmp_path):
+def test_files_that_are_not_checkpoints(content, reason, tmp_path):
     (tmp_path / "mine.pth").write_bytes(content)
     assert reason in complaint(tmp_path / "mine.pth")
 
 
-def test_what_is_no_file(tmp_path):
+def test_missing_files_and_folders(tmp_path):
     assert "is a folder; give the path" in complaint(tmp_path)
     assert "does not exist; give the path" in complaint(tmp_path / "none.pth")
     os.mkfifo(tmp_path / "pipe.pth")
@@ -198,7 +198,7 @@ def test_what_is_no_file(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.999])
-def test_a_file_that_was_cut_off(kept, trained, tmp_path):
+def test_a_truncated_file(kept, trained, tmp_path):
     safetensors.torch.save_file(trained.state_dict(), tmp_path / "mine.safetensors")
     torch.save(trained.state_dict(), tmp_path / "mine.pth")
     for path in (tmp_path / "mine.safetensors", tmp_path / "mine.pth"):
@@ -230,16 +230,18 @@ def test_two_networks_in_one_file_are_both_named(trained, tmp_path):
     state = trained.state_dict()
     other = {name: tensor + 1 for name, tensor in state.items()}
     torch.save({**under("student.", state), **under("teacher.", other)}, tmp_path / "mine.pth")
-    assert "holds 2 networks, under 'student.' and 'teacher.'; save the state dict" in complaint(tmp_path / "mine.pth")
+    assert "contains 2 networks, under 'student.' and 'teacher.'; save the state dict" in complaint(
+        tmp_path / "mine.pth"
+    )
 
 
-def test_values_that_no_network_can_use(trained, tmp_path):
+def test_invalid_values_raise(trained, tmp_path):
     name = "layer1.0.conv1.weight"
     state = {k: v.clone() for k, v in trained.state_dict().items()}
     broken = state[name].clone()
     broken[0, 0, 0, :2] = float("nan")
     torch.save(state | {name: broken, "bn1.running_var": torch.full((64,), float("inf"))}, tmp_path / "nan.pth")
-    assert "holds nan or infinity in 2 tensors (first: values 64 of 'bn1.running_var')" in complaint(
+    assert "contains nan or infinity in 2 tensors (first: values 64 of 'bn1.running_var')" in complaint(
         tmp_path / "nan.pth"
     )
     torch.save(state | {name: state[name].to(torch.int8)}, tmp_path / "int8.pth")
@@ -250,7 +252,7 @@ def test_values_that_no_network_can_use(trained, tmp_path):
 
 @pytest.fixture
 def counted(monkeypatch) -> Counter[str]:
-    """How often a file of weights is read, and a network with memory is built."""
+    """Count how often a file of weights is read, and a network with allocated weights is built."""
     counts: Counter[str] = Counter()
     read, build = checkpoints._read, timm_build.build
 
@@ -267,12 +269,12 @@ def counted(monkeypatch) -> Counter[str]:
     return counts
 
 
-def test_what_takes_memory_is_not_held(trained, tmp_path):
+def test_only_mapped_tensors_are_cached(trained, tmp_path):
     torch.save(trained.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     torch.save(trained.state_dict(), tmp_path / "new.pth")
     for name in ("old.pth", "new.pth"):
         candidate(spec(tmp_path / name)).check()
-    assert [path for path, _ in checkpoints._held] == [str(tmp_path / "new.pth")]
+    assert [path for path, _ in checkpoints._cached] == [str(tmp_path / "new.pth")]
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "pth"])
@@ -283,7 +285,7 @@ def test_a_checkpoint_at_several_layers_is_read_once_and_built_once_and_then_nev
     models = [spec(path), spec(path, layer="layer2"), spec(path, pool="logits")]
 
     def run() -> list[dict]:
-        """What a run does, up to the first forward pass."""
+        """Do what a run does before the first forward pass."""
         for model in models:
             candidate(model, store).check()
         return [(candidate(model, store).check(), candidate(model, store).network(digests))[1] for model in models]
@@ -298,7 +300,7 @@ def test_a_checkpoint_at_several_layers_is_read_once_and_built_once_and_then_nev
     assert counted == {"read": 1, "checked": 1, "built": 1}
     run()
     assert counted == {"read": 1, "checked": 1, "built": 1}
-    user_cache._of_this_process.clear()  # as in another process
+    user_cache._in_memory.clear()  # as in another process
     run()
     assert counted == {"read": 1, "checked": 1, "built": 1}
 
@@ -314,7 +316,7 @@ def test_another_content_at_the_same_path_is_checked_again(trained, tmp_path, co
     late.promised = promised
     with pytest.raises(ModelError, match="has changed during the run; run again"):
         late.load(CPU)
-    with pytest.raises(ModelError, match="holds nan or infinity"):
+    with pytest.raises(ModelError, match="contains nan or infinity"):
         late.check()
     assert counted["built"] == 0
 
@@ -349,10 +351,10 @@ print([name for name in ("timm", "torch", "safetensors") if name in sys.modules]
 """
 
 
-def test_checking_what_was_checked_before_imports_neither_timm_nor_torch(trained, tmp_path):
+def test_a_repeated_check_does_not_import_timm_or_torch(trained, tmp_path):
     torch.save(trained.state_dict(), tmp_path / "mine.pth")
     store = str(tmp_path / "store")
-    architectures._names.cache_clear()  # so that this process writes, as a first one would, what the next is to find
+    architectures._names.cache_clear()  # so that this process writes the cache for the next one
     architectures._measured.cache_clear()
     for layer in (None, "layer2"):
         candidate(spec(tmp_path / "mine.pth", layer=layer), Store(store)).check()
@@ -369,7 +371,7 @@ def test_a_checkpoint_that_was_moved_is_still_known(trained, tmp_path, counted):
     assert counted["read"] == 1
 
 
-def test_published_weights_are_taken_out_of_their_dictionary(trained, tmp_path):
+def test_published_weights_inside_a_dictionary(trained, tmp_path):
     names = set(trained.state_dict())
     torch.save({"state_dict": trained.state_dict(), "loss": torch.tensor(0.1)}, tmp_path / "published.bin")
     assert set(checkpoints.published(checkpoints.read_weights(tmp_path / "published.bin"))) == names

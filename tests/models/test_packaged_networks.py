@@ -19,7 +19,7 @@ PALACE = 698  # in ImageNet
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_the_network_recognises_what_is_on_a_photograph(name):
+def test_the_network_classifies_a_photograph(name):
     network = candidate(ModelSpec(source="packaged", name=name))
     network.check()
     photograph = Image.fromarray(load_sample_image("china.jpg"))
@@ -32,7 +32,7 @@ def test_the_network_recognises_what_is_on_a_photograph(name):
         assert classifier(features).argmax() == PALACE
 
 
-def test_an_unknown_name_is_answered_with_the_nearest():
+def test_an_unknown_name_suggests_similar_ones():
     with pytest.raises(ModelError, match=r"did you mean .*'efficientnet-lite0'"):
         candidate(ModelSpec(source="packaged", name="efficientnet-lite")).check()
 
@@ -43,5 +43,5 @@ def test_preprocessing_is_that_of_the_architecture():
 
 
 @pytest.mark.timeout(60)  # it once waited for itself
-def test_a_network_can_be_loaded_before_anything_was_asked_about_it():
+def test_a_network_can_be_loaded_without_previous_calls():
     assert candidate(ModelSpec(source="packaged", name="efficientnet-lite0")).load(torch.device("cpu")).parameters > 4e6

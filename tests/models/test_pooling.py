@@ -1,4 +1,4 @@
-"""From a module's output to one vector a sample, against means taken by hand."""
+"""Pooling of a module's output to one vector per sample, compared with explicit means."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SWIN = Layout(channels_last=True, prefix_tokens=0, class_token=False)
         ((2, 7, 5), PLAIN, "mean", lambda x: x.mean(1)),
     ],
 )
-def test_each_layout_gives_one_vector_a_sample(shape, layout, how, expected):
+def test_each_layout_gives_one_vector_per_sample(shape, layout, how, expected):
     x = torch.rand(shape)
     assert torch.equal(pool(x, how, layout, layout.class_token, "here"), expected(x))
 
@@ -38,6 +38,6 @@ def test_each_layout_gives_one_vector_a_sample(shape, layout, how, expected):
         (torch.rand(2, 5, 3, 4, 6), "auto", "tensor of 5 dimensions"),
     ],
 )
-def test_what_cannot_be_pooled_is_said(output, how, complaint):
+def test_unsupported_outputs_raise(output, how, complaint):
     with pytest.raises(ModelError, match=f"module 'x' .*{complaint}"):
         pool(output, how, PLAIN, False, "module 'x' of model 'y'")

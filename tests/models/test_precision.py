@@ -1,4 +1,4 @@
-"""Full precision holds inside the block, in both of torch's interfaces, and leaves no trace behind it."""
+"""Full precision is set inside the block, in both of torch's interfaces, and restored afterwards."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PRECISIONS = [
 
 
 def state() -> dict[str, object]:
-    """Return all that can be seen of the settings."""
+    """Return the state of all settings."""
 
     def seen(expression: str) -> object:
         try:
@@ -67,7 +67,7 @@ def as_torch_starts():
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_precision_is_full_inside_and_as_it_was_outside(settings):
+def test_precision_is_full_inside_and_restored_afterwards(settings):
     for setting in SETTINGS[settings]:
         exec(setting)
     before = state()
@@ -82,7 +82,7 @@ def test_precision_is_full_inside_and_as_it_was_outside(settings):
     assert state() == before
 
 
-def test_what_an_operation_inherits_it_inherits_again_afterwards():
+def test_inherited_settings_are_restored():
     torch.backends.fp32_precision = "tf32"
     with full_precision():
         pass
@@ -97,7 +97,7 @@ def test_settings_are_restored_after_an_error():
     assert state() == before
 
 
-def test_of_blocks_in_several_threads_the_last_to_end_restores():
+def test_the_last_of_several_threads_restores_the_settings():
     before, entered, leave = state(), threading.Event(), threading.Event()
 
     def another() -> None:

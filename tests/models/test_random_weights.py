@@ -1,4 +1,4 @@
-"""Untrained controls: their features are stored under the weights that were drawn, not under the seed alone."""
+"""Untrained controls: the key of their features contains the digest of their weights, not only the seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch, tmp_path):
+def empty_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("EMMS_CACHE", str(tmp_path / "cache"))
 
 
@@ -53,7 +53,7 @@ def test_the_digest_differs_by_seed_architecture_and_any_value():
     assert timm_build.digest(module) != before
 
 
-def test_a_timm_that_initialises_otherwise_has_other_keys(monkeypatch):
+def test_another_initialisation_has_another_key(monkeypatch):
     before = network()
     monkeypatch.setattr(random_weights, "version", lambda package: "9.9")
     create = timm.create_model
@@ -72,7 +72,7 @@ def test_a_tag_does_not_change_random_weights():
     assert network(name="resnet50.a1_in1k") == network(name="resnet50")
 
 
-def test_weights_other_than_promised_are_refused(monkeypatch):
+def test_weights_with_another_digest_raise(monkeypatch):
     loaded = control()
     loaded.promised = network()
     loaded.load(CPU)
@@ -81,7 +81,7 @@ def test_weights_other_than_promised_are_refused(monkeypatch):
         loaded.load(CPU)
 
 
-def test_a_digest_that_was_remembered_wrongly_is_found_out_and_corrected():
+def test_a_wrong_cached_digest_is_corrected():
     right = network()
     key = random_weights._key("resnet10t", 0)
     user_cache.write("random weights", key, "0" * 64)
@@ -92,7 +92,7 @@ def test_a_digest_that_was_remembered_wrongly_is_found_out_and_corrected():
     control().load(CPU)
 
 
-REMEMBERED = """
+CACHED_DIGEST = """
 import sys
 from emms.models import candidate
 from emms.spec import ModelSpec
@@ -103,9 +103,9 @@ print(network.network(None)["random weights"], [name for name in ("timm", "torch
 
 
 @pytest.mark.parametrize("capability", [None, "default"])
-def test_a_remembered_digest_takes_neither_timm_nor_torch_and_is_that_of_the_processors_routines(capability):
+def test_a_cached_digest_does_not_import_timm_or_torch_and_depends_on_the_processor(capability):
     settings = {"ATEN_CPU_CAPABILITY": capability} if capability else {}
-    command = [sys.executable, "-c", REMEMBERED]
+    command = [sys.executable, "-c", CACHED_DIGEST]
 
     def run() -> list[str]:
         environment = {**os.environ, **settings}

@@ -1,4 +1,4 @@
-"""Networks of timm: the features are what timm itself computes; what cannot be is said before anything runs."""
+"""Networks of timm: features equal those of timm; invalid models raise before any network runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def features(model: ModelSpec, *images: Image.Image) -> np.ndarray:
 
 
 def by_timm(name: str, *images: Image.Image, seed: int = 0) -> tuple[torch.nn.Module, torch.Tensor]:
-    """The same network and input, the way timm's documentation makes them."""
+    """Return the same network and input, created as in timm's documentation."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = timm.create_model(name).eval()
@@ -62,7 +62,7 @@ def test_a_layer_of_a_convolutional_network_is_averaged_over_space():
 
 
 @pytest.mark.parametrize(("pool", "take"), [("auto", "token"), ("token", "token"), ("mean", "mean")])
-def test_tokens_are_pooled_as_the_architecture_does_unless_told(pool, take):
+def test_tokens_are_pooled_as_in_the_architecture_by_default(pool, take):
     module, inputs = by_timm("vit_tiny_patch16_224", image())
     with torch.inference_mode():
         tokens = module.blocks[:4](module.norm_pre(module.patch_drop(module._pos_embed(module.patch_embed(inputs)))))
@@ -97,7 +97,7 @@ def test_random_weights_depend_on_the_seed_and_leave_torchs_generator_alone():
 
 
 @pytest.mark.parametrize("classes", [5, 1000, 0])
-def test_a_checkpoint_of_your_own_may_have_any_number_of_classes(tmp_path, classes):
+def test_a_user_checkpoint_can_have_any_number_of_classes(tmp_path, classes):
     torch.manual_seed(1)
     trained = timm.create_model("resnet10t", num_classes=classes)
     safetensors.torch.save_file(trained.state_dict(), tmp_path / "mine.safetensors")
@@ -118,12 +118,12 @@ def test_a_checkpoint_of_your_own_may_have_any_number_of_classes(tmp_path, class
         (spec("resnet10t", pool="token"), "no class token to pool by; use `pool: mean`"),
     ],
 )
-def test_what_cannot_be_is_said_without_weights(model, complaint):
+def test_invalid_models_raise_without_weights(model, complaint):
     with pytest.raises(ModelError, match=complaint):
         candidate(model).check()
 
 
-def test_weights_that_need_the_hub_are_unavailable_without_it():
+def test_weights_are_unavailable_without_the_hub():
     model = candidate(spec("resnet50.a1_in1k", pretrained=True))
     model.check()
     with pytest.raises(UnavailableError, match=r"weights of model 'timm:resnet50.a1_in1k' are not available"):
@@ -133,13 +133,13 @@ def test_weights_that_need_the_hub_are_unavailable_without_it():
 def test_published_weights_that_are_damaged_or_of_another_network(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     network = candidate(spec("resnet10t", pretrained=True))
-    monkeypatch.setattr(type(network), "_weights", lambda self: path)  # as if the hub had this
+    monkeypatch.setattr(type(network), "_weights", lambda self: path)  # as if downloaded from the hub
     safetensors.torch.save_file(timm.create_model("mobilenetv3_small_050").state_dict(), path)
     with pytest.raises(ModelError, match=r"do not fit model 'timm:resnet10t': .*; download them again, or install"):
         network.load(CPU)
     published = timm.create_model("resnet10t").state_dict()
     safetensors.torch.save_file(published | {"bn1.bias": torch.full_like(published["bn1.bias"], np.nan)}, path)
-    with pytest.raises(ModelError, match=r"holds nan or infinity in 1 tensor \(first: values 64 of 'bn1.bias'\)"):
+    with pytest.raises(ModelError, match=r"contains nan or infinity in 1 tensor \(first: values 64 of 'bn1.bias'\)"):
         network.load(CPU)
 
 

@@ -1,4 +1,4 @@
-"""Moments of parts add up to those of the whole, and are what numpy says, however large the features' mean."""
+"""Moments add up, and agree with numpy for features with any mean."""
 
 import io
 from itertools import pairwise
@@ -37,7 +37,7 @@ def kind(request):
 
 
 def same(a, b, rtol=1e-10):
-    """Equal in all they hold; sums that cancel are compared on the scale of what was summed."""
+    """Assert that two moments are equal, with a tolerance relative to the size of the summands."""
     table_a, table_b = a.to_table(), b.to_table()
     assert table_a.schema.equals(table_b.schema)
     for name in table_a.column_names:
@@ -51,7 +51,7 @@ def same(a, b, rtol=1e-10):
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e4])
-def test_they_are_what_numpy_says(mean):
+def test_moments_agree_with_numpy(mean):
     X, y = class_samples(0, n=500, mean=mean)
     X64 = X.astype(np.float64)
     moments = ClassMoments(D1, C)
@@ -65,10 +65,10 @@ def test_they_are_what_numpy_says(mean):
     np.testing.assert_allclose(moments.class_sums, np.eye(C)[y].T @ X64, rtol=1e-12, atol=1e-10)
 
 
-def test_features_that_fill_many_blocks(monkeypatch):
+def test_features_in_several_blocks(monkeypatch):
     X, y = class_samples(0, n=1000)
     whole = ClassMoments(D1, C).update(X, y)
-    monkeypatch.setattr("emms.moments.base._BLOCK_BYTES", 1)  # as few samples a block as there may be
+    monkeypatch.setattr("emms.moments.base._BLOCK_BYTES", 1)  # the smallest possible blocks
     same(ClassMoments(D1, C).update(X, y), whole)
     X, Z = target_samples(0, n=1000)
     small_blocks = TargetMoments(D1, D2, K).update(X, Z)
@@ -84,7 +84,7 @@ def test_label_products_are_those_of_the_standardised_samples():
     np.testing.assert_allclose(products.explained, explained, rtol=1e-7, atol=1e-7)
 
 
-@pytest.mark.parametrize("n_classes", [4, 9])  # fewer and more than features: two ways of computing the same
+@pytest.mark.parametrize("n_classes", [4, 9])  # fewer and more than features, which are computed differently
 def test_label_products_of_classes_are_those_of_their_samples(n_classes):
     rng = np.random.default_rng(0)
     X, y, E = rng.standard_normal((80, 6)), rng.integers(n_classes, size=80), rng.standard_normal((n_classes, D2, K))
@@ -118,7 +118,7 @@ def test_parts_add_up_in_any_order(name, sizes, mean, order):
     same(sum(parts, make()), whole)
 
 
-def test_a_part_can_be_taken_out_again(kind):
+def test_a_part_can_be_subtracted_again(kind):
     make, samples = kind
     a, b = make().update(*samples(1, n=200, mean=1e4)), make().update(*samples(2, n=70, mean=1e4 + 3))
     same((a + b) - b, a)
@@ -126,7 +126,7 @@ def test_a_part_can_be_taken_out_again(kind):
     same((a + b) - (a + b), make())
 
 
-def test_adding_leaves_both_as_they_were(kind):
+def test_adding_does_not_change_the_operands(kind):
     make, samples = kind
     a, b = make().update(*samples(1)), make().update(*samples(2))
     before = a.to_table(), b.to_table()
@@ -135,7 +135,7 @@ def test_adding_leaves_both_as_they_were(kind):
     assert b.to_table().equals(before[1])
 
 
-def test_what_was_derived_is_derived_anew_after_an_update(kind):
+def test_cached_properties_are_computed_again_after_an_update(kind):
     make, samples = kind
     moments = make().update(*samples(1))
     first = moments.scatter
@@ -145,7 +145,7 @@ def test_what_was_derived_is_derived_anew_after_an_update(kind):
     same(moments, make().update(*samples(1)) + make().update(*samples(2)))
 
 
-def test_they_come_back_from_a_file_as_they_were(kind):
+def test_moments_are_restored_exactly_from_a_file(kind):
     make, samples = kind
     moments = make().update(*samples(1, mean=1e4))
     file = io.BytesIO()
@@ -156,14 +156,14 @@ def test_they_come_back_from_a_file_as_they_were(kind):
     same(back.update(*more), moments.update(*more), rtol=1e-15)
 
 
-def test_the_smallest_come_back_and_can_be_added_to():
+def test_empty_moments_can_be_restored_and_updated():
     one = np.ones((1, 1))
     for moments, label in [(ClassMoments(1, 1), np.zeros(1, int)), (TargetMoments(1, 1), one)]:
         back = type(moments).from_table(moments.update(one, label).to_table())
         same(back.update(3 * one, label), moments.update(3 * one, label))
 
 
-def test_a_table_of_something_else_is_refused():
+def test_another_table_raises():
     table = ClassMoments(D1, C).to_table()
     with pytest.raises(EstimatorError, match="no target moments"):
         TargetMoments.from_table(table)
@@ -184,15 +184,15 @@ def test_fewer_samples_than_features_span_one_dimension_less_than_samples():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_features_that_are_no_numbers_are_counted(kind, bad):
+def test_samples_with_nan_or_infinity_are_counted(kind, bad):
     make, samples = kind
     X, labels = samples(0)
     X[[3, 3, 7], [0, 1, 2]] = bad
-    with pytest.raises(EstimatorError, match="features of 2 of 50 samples hold nan or infinity"):
+    with pytest.raises(EstimatorError, match="features of 2 of 50 samples contain nan or infinity"):
         make().update(X, labels)
 
 
-def test_features_too_large_to_square_are_refused():
+def test_too_large_features_raise():
     moments = ClassMoments(2, 1).update(np.array([[1e200, 1], [-1e200, 2], [0, 4]]), np.zeros(3, int))
     for derived in ["space", "eigen"]:
         with pytest.raises(EstimatorError, match="too large"):
@@ -214,56 +214,56 @@ def test_features_too_large_to_square_are_refused():
             [[0, 0, 0]],
             r"class labels must be integers of shape \(N,\), not int64 of shape \(1, 3\)",
         ),
-        ([[1, 2], [3]], [0, 0], "features cannot be made an array"),
+        ([[1, 2], [3]], [0, 0], "features cannot be converted to an array"),
     ],
 )
-def test_wrong_input_is_named(X, y, message):
+def test_invalid_input_raises(X, y, message):
     with pytest.raises(EstimatorError, match=message):
         ClassMoments(D1, C).update(X, y)
 
 
-def test_label_embeddings_that_do_not_belong_are_refused():
+def test_label_embeddings_that_do_not_match_raise():
     by_class, by_sample = ClassMoments(D1, C), TargetMoments(D1, D2, K)
     with pytest.raises(EstimatorError, match=r"shape \(4, D2, K\)"):
         by_class.label_products(np.zeros((C + 1, D2, K)))
     with pytest.raises(EstimatorError, match="needed"):
         by_class.label_products()
-    with pytest.raises(EstimatorError, match="hold nan"):
+    with pytest.raises(EstimatorError, match="contain nan"):
         by_class.label_products(np.full((C, D2, K), np.nan))
-    with pytest.raises(EstimatorError, match="already hold"):
+    with pytest.raises(EstimatorError, match="already contain"):
         by_sample.label_products(np.zeros((C, D2, K)))
     with pytest.raises(EstimatorError, match=r"shape \(samples, 3, 2\)"):
         by_sample.update(np.zeros((5, D1)), np.zeros((5, D2, K + 1)))
-    with pytest.raises(EstimatorError, match="label embeddings hold nan"):
+    with pytest.raises(EstimatorError, match="label embeddings contain nan"):
         by_sample.update(np.zeros((5, D1)), np.full((5, D2, K), np.nan))
 
 
-def test_moments_of_different_shape_are_not_added():
+def test_adding_moments_of_different_shape_raises():
     with pytest.raises(EstimatorError, match="different shape"):
         ClassMoments(D1, C) + ClassMoments(D1, C + 1)
     with pytest.raises(EstimatorError, match="different shape"):
         ClassMoments(D1, C) + TargetMoments(D1, D2, K)
 
 
-def test_more_than_there_is_cannot_be_taken_out():
+def test_subtracting_more_samples_than_there_are_raises():
     part = ClassMoments(D1, C).update(*class_samples(0))
-    with pytest.raises(EstimatorError, match="50 samples cannot be taken out of those of 0"):
+    with pytest.raises(EstimatorError, match="50 samples cannot be subtracted from those of 0"):
         ClassMoments(D1, C) - part
 
 
-def test_what_was_never_added_cannot_be_taken_out():
+def test_subtracting_other_samples_raises():
     rng = np.random.default_rng(0)
     total = ClassMoments(3, 2).update(rng.standard_normal((20, 3)), np.arange(20) % 2)
-    with pytest.raises(EstimatorError, match="these samples were not"):
+    with pytest.raises(EstimatorError, match="include the same samples"):
         total - ClassMoments(3, 2).update(rng.standard_normal((12, 3)), np.zeros(12, dtype=int))
-    with pytest.raises(EstimatorError, match="these samples were not"):
+    with pytest.raises(EstimatorError, match="include the same samples"):
         total - ClassMoments(3, 2).update(100 * rng.standard_normal((12, 3)), np.arange(12) % 2)
     with pytest.raises(EstimatorError, match="not with NoneType"):
         total + None
 
 
-def test_tables_that_are_no_moments_are_refused():
+def test_tables_without_moments_raise():
     table = ClassMoments(3, 2).update(np.eye(3), np.array([0, 1, 1])).to_table()
     for other in (table.slice(1), table.drop_columns(["mean"]), table.replace_schema_metadata({"moments": "{"})):
-        with pytest.raises(EstimatorError, match="holds no class moments"):
+        with pytest.raises(EstimatorError, match="contains no class moments"):
             ClassMoments.from_table(other)

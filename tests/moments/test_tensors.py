@@ -1,4 +1,4 @@
-"""Sums over tensors are those over arrays. On a machine without a GPU, tensors on the CPU go the GPU's way."""
+"""Moments of tensors equal those of arrays. Without a GPU, tensors on the CPU use the GPU's code path."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_class_moments_of_tensors_and_arrays_add_up_to_the_same():
     assert EMMS().fit_moments(found, Z).score_ == pytest.approx(EMMS().fit_moments(expected, Z).score_, rel=1e-6)
 
 
-def test_many_samples_are_summed_up_some_at_a_time(monkeypatch):
+def test_many_samples_are_summed_in_parts(monkeypatch):
     monkeypatch.setattr(tensors, "GPU_ROWS", 64)
     X, y, Z = data()
     found = ClassMoments(20, 4).update(torch.tensor(X, device=DEVICE), y)
@@ -62,13 +62,13 @@ def test_folds_of_tensors_are_cross_validated_as_those_of_arrays():
     assert found.score_ == pytest.approx(expected.score_, rel=1e-6)
 
 
-def test_tensors_that_do_not_fit_are_refused():
+def test_invalid_tensors_raise():
     X, y, Z = data()
     spoilt = torch.tensor(X, device=DEVICE)
     spoilt[3, 4] = torch.nan
-    with pytest.raises(EstimatorError, match="1 of 300 samples hold nan"):
+    with pytest.raises(EstimatorError, match="1 of 300 samples contain nan"):
         ClassMoments(20, 4).update(spoilt, y)
-    with pytest.raises(EstimatorError, match="do not go with 300 labels"):
+    with pytest.raises(EstimatorError, match="do not match 300 labels"):
         TargetMoments(20, 7, 2).update(spoilt[:-1], Z)
     with pytest.raises(EstimatorError, match="cannot be combined"):
         ClassMoments(21, 4).update(torch.tensor(X, device=DEVICE), y)

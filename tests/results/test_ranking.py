@@ -1,4 +1,4 @@
-"""What a ranking shows: order, intervals, ties, and a table that loses nothing in a narrow terminal."""
+"""Rankings: order, intervals, ties, and tables in narrow terminals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shown(ranking, width):
     return console.file.getvalue()
 
 
-def test_without_an_estimator_named_the_score_holds_out_of_sample_and_says_how_sure_it_is(settings):
+def test_the_default_estimator_is_cross_validated_with_intervals(settings):
     ranking = emms.rank(settings)
     assert ranking.frame["estimator"].unique().to_list() == ["emms-decoded"]
     assert (ranking.frame["low"] <= ranking.frame["score"]).all()
@@ -44,7 +44,7 @@ def test_without_an_estimator_named_the_score_holds_out_of_sample_and_says_how_s
     assert "±" in repr(ranking)
 
 
-def test_an_estimator_of_training_samples_gives_no_interval_and_is_warned_of(settings):
+def test_an_estimator_of_training_samples_has_no_interval_and_a_warning(settings):
     ranking = emms.rank({**settings, "estimators": ["emms", "emms-cv"]})
     assert ranking.frame["low"].null_count() == 3
     assert "±" not in repr(ranking)
@@ -53,7 +53,7 @@ def test_an_estimator_of_training_samples_gives_no_interval_and_is_warned_of(set
     assert "1=" in repr(ranking)
 
 
-def test_a_narrow_table_folds_names_keeps_numbers_whole_and_says_what_it_leaves_out(settings):
+def test_a_narrow_table_folds_names_and_lists_hidden_columns(settings):
     ranking = emms.rank({**settings, "estimators": ["emms-cv", "emms", "logme"]})
     narrow, wide = shown(ranking, 80), shown(ranking, 120)
     assert max(map(len, narrow.splitlines())) <= 80
@@ -79,7 +79,7 @@ def test_columns_that_do_not_fit_are_left_out_but_names_and_scores_never(setting
         assert ("features" in table.split("has also")[0]) == (f" {row['features']:,} " in table)
 
 
-def test_the_estimator_that_orders_leads_the_table_even_if_the_first_candidate_lacks_its_score(settings):
+def test_the_first_estimator_is_the_first_column_even_if_a_score_is_missing(settings):
     ranking = emms.rank({**settings, "models": settings["models"][::-1], "estimators": ["leep", "emms"]})
     header = next(line for line in shown(ranking, 120).splitlines() if "rank" in line)
     assert header.index("leep") < header.index("emms")
@@ -87,19 +87,19 @@ def test_the_estimator_that_orders_leads_the_table_even_if_the_first_candidate_l
     assert reason.endswith("blocks.1 (untrained, seed 0)' has no score: layers before a classifier have no logits")
 
 
-def test_a_truth_that_knows_only_what_could_not_be_ranked_costs_no_result(settings, tmp_path):
+def test_a_truth_of_only_failed_candidates_does_not_lose_results(settings, tmp_path):
     truth = tmp_path / "truth.csv"
     truth.write_text('model,value\n"timm:mobilenetv3_small_050@blocks.1 (untrained, seed 0)",0.5\n')
     ranking = emms.rank({**settings, "estimators": ["leep"], "truth": str(truth)})
     assert len(ranking) == 2
     assert ranking.agreement == [
         "weighted Kendall tau with the truth: undefined (every metric is undefined with no model in common; a "
-        "comparison takes two or more, a correlation three), over none of 3 candidates; not in the truth: "
+        "comparison needs two or more, a correlation three), over none of 3 candidates; not in the truth: "
         "'timm:mobilenetv3_small_050 (untrained, seed 0)', 'timm:resnet10t (untrained, seed 0)'; without a score: "
         "'timm:mobilenetv3_small_050@blocks.1 (untrained, seed 0)'"
     ]
 
 
-def test_enough_samples_are_not_warned_of(settings):
+def test_enough_samples_give_no_warning(settings):
     frame = emms.rank(settings).frame
     assert few_samples(frame, 5 * frame["features"].max(), ["emms"], ["emms"]) == []

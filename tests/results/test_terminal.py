@@ -1,4 +1,4 @@
-"""What a terminal shows, and how it stops a run."""
+"""Progress in a terminal, and stopping a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def console():
     return Console(file=io.StringIO(), width=80)
 
 
-def test_asked_to_stop_it_says_so_at_once_and_interrupts_the_work_that_reports_next(console):
+def test_stop_interrupts_the_next_report(console):
     with Terminal(console) as terminal:
         terminal.stage("features")
         terminal.advance("timm:resnet18", 1, 2, 30.0)
@@ -35,7 +35,7 @@ def test_a_warning_is_shown_once(console):
     assert console.file.getvalue() == "warning: few samples [a few]\n"
 
 
-def test_without_a_terminal_a_line_is_logged_every_so_often(console, monkeypatch):
+def test_without_a_terminal_lines_are_logged_regularly(console, monkeypatch):
     monkeypatch.setattr("emms.results.terminal.LOG_S", 0.02)
     with Terminal(console) as terminal:
         terminal.stage("features")
@@ -47,10 +47,10 @@ def test_without_a_terminal_a_line_is_logged_every_so_often(console, monkeypatch
     logged = console.file.getvalue()
     assert "features: timm:resnet18 480 of 1,797, for 0 s" in logged
     time.sleep(0.1)
-    assert console.file.getvalue() == logged  # nothing more once it is left
+    assert console.file.getvalue() == logged  # nothing more after the block
 
 
-def test_it_says_how_much_is_kept(console):
+def test_stored_features_are_reported(console):
     terminal = Terminal(console)
     assert terminal.what_is_kept() == "no features had been computed yet"
     for number in range(5):

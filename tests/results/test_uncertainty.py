@@ -1,4 +1,4 @@
-"""Intervals, chances and ties from the scores of folds."""
+"""Intervals, probabilities and ties from the scores of folds."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def test_the_interval_is_the_corrected_t_interval_of_the_folds():
     assert (found.low[0] + found.high[0]) / 2 == pytest.approx(folds.mean())
 
 
-def test_what_is_common_to_all_candidates_of_a_fold_does_not_blur_their_order():
+def test_effects_common_to_all_candidates_do_not_affect_ranks():
     hard_and_easy = np.array([-0.3, -0.1, 0.0, 0.1, 0.3])[:, None]
     own = np.random.default_rng(0).normal(0, 0.001, (5, 3))
     scores = np.array([0.50, 0.49, 0.40])
@@ -30,7 +30,7 @@ def test_what_is_common_to_all_candidates_of_a_fold_does_not_blur_their_order():
     assert (found.high - found.low > 0.3).all()
 
 
-def test_candidates_that_cannot_be_told_apart_share_a_rank():
+def test_candidates_without_significant_differences_share_a_rank():
     own = np.random.default_rng(0).normal(0, 0.05, (5, 4))
     scores = np.array([0.3, 0.9, 0.91, 0.31])
     found = uncertainty(scores, scores + own, seed=0, best=1)
@@ -39,8 +39,8 @@ def test_candidates_that_cannot_be_told_apart_share_a_rank():
     assert found.best.sum() == pytest.approx(1)
 
 
-def test_chances_are_those_of_a_normal_difference():
-    # With many folds Student's distribution is normal, and two candidates' order depends on their difference alone.
+def test_probabilities_are_those_of_a_normal_difference():
+    # With many folds Student's distribution is normal, and the order of two candidates depends on their difference.
     rng = np.random.default_rng(1)
     n = 2_000
     folds = rng.normal([0.0, 0.03], 1, (n, 2))
@@ -50,7 +50,7 @@ def test_chances_are_those_of_a_normal_difference():
     assert found.best[1] == pytest.approx(expected, abs=0.02)
 
 
-def test_equal_candidates_have_equal_chances():
+def test_equal_candidates_have_equal_probabilities():
     found = uncertainty(np.array([1.0, 1, 1, 1, 1, 0.2]), np.tile([1.0, 1, 1, 1, 1, 0.2], (5, 1)), seed=0)
     assert found.best.tolist() == pytest.approx([0.6] * 5 + [0])
 
@@ -66,14 +66,14 @@ def test_few_candidates_are_all_among_the_best_and_the_seed_decides_the_draws():
 
 
 def accuracies(rng, chance, samples, folds=5):
-    """Fold accuracies (F, M) and accuracies (M,) over all samples; chance (M,): of each sample to be right."""
+    """Return fold accuracies (F, M) and accuracies (M,) over all samples; chance: (M,), of a sample to be right."""
     sizes = np.array([len(part) for part in np.array_split(np.arange(samples), folds)])
     right = rng.binomial(sizes[:, None], chance)
     return right / sizes[:, None], right.sum(axis=0) / samples
 
 
 def interval(scores, folds, samples):
-    # All of them count as best: no draws are needed for the interval.
+    # All candidates count as best, so that no draws are needed.
     return uncertainty(scores, folds, seed=0, best=len(scores), samples=samples)
 
 
@@ -82,7 +82,7 @@ def interval(scores, folds, samples):
 @pytest.mark.parametrize("folds", [2, 5, 10])
 def test_intervals_of_proportions_cover_the_truth(p, samples, folds):
     rng, n = np.random.default_rng(0), 400
-    # Folds that share training samples are correlated; this is the correlation for which the variance is corrected.
+    # Folds that share training samples are correlated; this is the correlation that the correction assumes.
     strength = (samples * (folds - 1) / folds) - 1
     shared = rng.beta(p * strength, (1 - p) * strength, n) if p < 1 else np.ones(n)
     for chance in (shared, np.full(n, p)):
@@ -101,24 +101,24 @@ def test_intervals_of_moderate_proportions_are_close_to_the_t_interval(p, sample
     assert widths[0] == pytest.approx(widths[1], rel=0.1)
 
 
-def test_the_interval_of_folds_that_agree_is_wilsons():
+def test_the_interval_of_equal_folds_is_wilsons():
     found = interval(np.array([0.75]), np.full((5, 1), 0.75), 80)
     wilson = binomtest(60, 80).proportion_ci(0.95, "wilson")
     assert [found.low[0], found.high[0]] == pytest.approx(list(wilson))
 
 
-def test_perfect_folds_have_an_interval_that_shrinks_with_the_samples():
+def test_the_interval_of_perfect_folds_shrinks_with_the_samples():
     samples = [50, 100, 1000, 10_000]
     perfect = [interval(np.ones(1), np.ones((5, 1)), n) for n in samples]
     assert [found.high[0] for found in perfect] == [1] * 4
-    # Wilson's interval of N / 2.25 samples: five folds that share training samples are worth no more.
+    # Wilson's interval for N / 2.25 samples, the effective number for five folds that share training samples.
     wilson = [n / (n + 2.25 * norm.ppf(0.975) ** 2) for n in samples]
     assert [found.low[0] for found in perfect] == pytest.approx(wilson)
     none_right = interval(np.zeros(1), np.zeros((5, 1)), 100)
     assert [none_right.low[0], none_right.high[0]] == pytest.approx([0, 1 - perfect[1].low[0]])
 
 
-def test_the_first_error_narrows_nothing():
+def test_the_first_error_does_not_narrow_the_interval():
     wrong = np.array([0.0, 1e-6, 0.5, 1.0, 2.0])  # means over samples of values in [0, 1] may have parts of errors
     errors = np.outer([1, 0, 0, 0, 0], wrong)
     found = interval(1 - wrong / 500, 1 - errors / 100, 500)
@@ -127,15 +127,15 @@ def test_the_first_error_narrows_nothing():
     assert found.low[1] == pytest.approx(found.low[0], abs=1e-6)
 
 
-def test_a_tie_is_broken_by_no_less_than_a_significant_number_of_samples():
-    # Both have the same score in all folds, so that the folds alone would separate them, however small the difference.
+def test_ties_are_broken_only_by_a_significant_number_of_samples():
+    # Both have the same score in all folds, so that by the folds alone any difference would be significant.
     for wrong, ranks in [(1, [1, 1]), (3, [1, 1]), (4, [1, 2]), (40, [1, 2])]:
         scores = np.array([1, 1 - wrong / 1000])
         assert uncertainty(scores, np.tile(scores, (5, 1)), seed=0).rank.tolist() == [1, 2]
         assert uncertainty(scores, np.tile(scores, (5, 1)), seed=0, samples=1000).rank.tolist() == ranks
 
 
-def test_chances_of_perfect_folds_are_those_that_the_samples_allow():
+def test_probabilities_of_perfect_folds_depend_on_the_samples():
     wrong = np.array([0, 1, 2, 5, 9])
     scores = 1 - wrong / 1000
     found = uncertainty(scores, np.tile(scores, (5, 1)), seed=0, best=1, samples=1000)
@@ -147,7 +147,7 @@ def test_chances_of_perfect_folds_are_those_that_the_samples_allow():
         assert pair.best[0] == pytest.approx(norm.cdf(d / np.sqrt((d - d**2) / 1000)), abs=0.02)
 
 
-def test_chances_are_not_overconfident():
+def test_probabilities_are_not_overconfident():
     rng, sure, right = np.random.default_rng(0), 0, 0
     for _ in range(300):
         p = rng.beta(99, 1, 2)
@@ -159,7 +159,7 @@ def test_chances_are_not_overconfident():
     assert right / sure > 0.93
 
 
-def test_equal_scores_are_rarely_told_apart():
+def test_equal_scores_rarely_differ_significantly():
     rng = np.random.default_rng(0)
     for p in (0.7, 0.99):
         pairs = (accuracies(rng, np.full(2, p), 500) for _ in range(400))
@@ -168,7 +168,7 @@ def test_equal_scores_are_rarely_told_apart():
 
 
 @pytest.mark.parametrize("value", [1.01, -0.2, np.nan])
-def test_a_score_that_is_no_proportion_is_refused(value):
+def test_a_score_outside_0_and_1_raises(value):
     with pytest.raises(EMMSError, match=f"is {value:g}, but proportions lie between 0 and 1"):
         uncertainty(np.array([0.5, value]), np.full((5, 2), 0.5), seed=0, samples=100)
 
@@ -178,7 +178,7 @@ def test_a_score_that_is_no_proportion_is_refused(value):
 
 @st.composite
 def candidates(draw):
-    """Fold scores (5, M) and scores (M,) of up to six candidates, some of them identical, as accuracies of 100."""
+    """Draw fold scores (5, M) and scores (M,) of up to six candidates, some identical, as accuracies on 100 samples."""
     right = draw(st.lists(st.lists(st.integers(15, 20), min_size=5, max_size=5), min_size=1, max_size=6))
     right += draw(st.lists(st.sampled_from(right), max_size=2))
     folds = np.array(right).T / 20
@@ -191,8 +191,8 @@ def fields(found):
 
 @settings(max_examples=40)
 @given(candidates(), st.sampled_from([None, 100]), st.integers(1, 4), st.randoms(use_true_random=False))
-def test_the_order_of_the_candidates_does_not_matter_to_the_last_bit(given_, samples, best, random):
-    folds, scores = given_
+def test_the_order_of_the_candidates_does_not_matter_to_the_last_bit(candidates_, samples, best, random):
+    folds, scores = candidates_
     order = list(range(len(scores)))
     random.shuffle(order)
     here = uncertainty(scores, folds, 0, best, samples)
@@ -203,8 +203,8 @@ def test_the_order_of_the_candidates_does_not_matter_to_the_last_bit(given_, sam
 
 @settings(max_examples=40)
 @given(candidates(), st.sampled_from([None, 100]), st.integers(1, 4), st.integers(0, 1000))
-def test_rounding_changes_no_rank_and_no_chance(given_, samples, best, seed):
-    folds, scores = given_
+def test_rounding_changes_no_rank_and_no_probability(candidates_, samples, best, seed):
+    folds, scores = candidates_
     rng = np.random.default_rng(seed)
     rounded = [values * (1 + 1e-12 * rng.uniform(-1, 1, values.shape)) for values in (scores, folds)]
     here, there = uncertainty(scores, folds, 0, best, samples), uncertainty(*rounded, 0, best, samples)
@@ -215,8 +215,8 @@ def test_rounding_changes_no_rank_and_no_chance(given_, samples, best, seed):
 
 @settings(max_examples=40)
 @given(candidates(), st.sampled_from([None, 100]), st.integers(1, 4))
-def test_what_holds_for_any_candidates(given_, samples, best):
-    folds, scores = given_
+def test_properties_for_any_candidates(candidates_, samples, best):
+    folds, scores = candidates_
     found = uncertainty(scores, folds, 0, best, samples)
     assert (found.low <= scores + 1e-12).all()
     assert (found.high >= scores - 1e-12).all()

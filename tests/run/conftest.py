@@ -1,4 +1,4 @@
-"""Runs that are small enough for a test: 24 images, random networks."""
+"""Small runs for tests: 24 images, random networks."""
 
 from __future__ import annotations
 

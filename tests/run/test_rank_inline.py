@@ -1,4 +1,4 @@
-"""`emms.rank`: what it shows, what it warns of, and what bad samples do to a ranking."""
+"""`emms.rank`: progress, warnings, and bad samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WHOLE = {"source": "timm", "name": "mobilenetv3_small_050", "pretrained": False}
 OTHER = {"source": "timm", "name": "test_vit", "pretrained": False}
 
 
-class Hears(Silent):
+class Recorder(Silent):
     def __init__(self) -> None:
         self.said: list[str] = []
 
@@ -48,7 +48,7 @@ def test_progress_is_shown_without_entering_it_first(settings):
     assert "24/24" in console.file.getvalue()
 
 
-def test_progress_that_was_entered_stays_so(settings):
+def test_progress_that_was_entered_is_not_exited(settings):
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     with Terminal(console) as terminal:
         emms.rank(settings, progress=terminal)
@@ -56,15 +56,15 @@ def test_progress_that_was_entered_stays_so(settings):
         assert terminal._progress.live.is_started
 
 
-def test_weights_that_cannot_be_had_are_told_before_any_network_runs(settings):
-    hears = Hears()
-    ranking = emms.rank({**settings, "models": ["timm:resnet10t.c3_in1k", WHOLE]}, progress=hears)
-    (failure,) = [number for number, said in enumerate(hears.said) if said.startswith("failed")]
-    assert failure < hears.said.index("features")
+def test_unavailable_weights_are_reported_before_any_network_runs(settings):
+    recorder = Recorder()
+    ranking = emms.rank({**settings, "models": ["timm:resnet10t.c3_in1k", WHOLE]}, progress=recorder)
+    (failure,) = [number for number, said in enumerate(recorder.said) if said.startswith("failed")]
+    assert failure < recorder.said.index("features")
     assert list(ranking.failed) == ["timm:resnet10t.c3_in1k"]
 
 
-def test_nothing_is_decoded_twice_nor_before_it_is_needed(settings, monkeypatch):
+def test_each_sample_is_decoded_once_when_needed(settings, monkeypatch):
     loaded: list[str] = []
     load = ImageFolder.load
     monkeypatch.setattr(ImageFolder, "load", lambda self, record: loaded.append(record["id"]) or load(self, record))
@@ -76,22 +76,22 @@ def test_nothing_is_decoded_twice_nor_before_it_is_needed(settings, monkeypatch)
     assert loaded == []
 
 
-def test_a_bad_sample_stops_the_run_with_its_name_and_leaves_nothing_to_be_taken_for_whole(settings, photos):
+def test_a_bad_sample_stops_the_run_with_its_name(settings, photos):
     damage(photos / "banana" / "3.png")
     with pytest.raises(DatasetError, match=r"(?s)1 of 24 samples cannot be read:.*banana/3.png.*on_bad_sample: skip"):
         emms.rank(settings)
     again = emms.rank({**settings, "on_bad_sample": "skip"})
     assert again.scores["samples"].unique().to_list() == [23]
-    with pytest.raises(DatasetError, match=r"banana/3\.png"):  # it is known now, without decoding
+    with pytest.raises(DatasetError, match=r"banana/3\.png"):  # known from the store, without decoding
         emms.rank(settings)
 
 
-def test_with_skip_the_result_is_as_if_the_sample_had_never_been_there(settings, photos):
+def test_skipping_a_sample_is_equivalent_to_removing_it(settings, photos):
     estimators = ["emms-decoded", "emms", "logme", "knn"]
     damage(photos / "banana" / "3.png")
     skipping = {**settings, "on_bad_sample": "skip", "estimators": estimators, "models": [WHOLE, OTHER]}
     first = emms.rank({**skipping, "models": [WHOLE]})
-    both = emms.rank(skipping)  # the first candidate was extracted already
+    both = emms.rank(skipping)  # the features of the first candidate are in the store
     (photos / "banana" / "3.png").unlink()
     clean = emms.rank({**skipping, "store": settings["store"] + "-2"})
     columns = ["model", "estimator", "score", "samples"]
@@ -100,7 +100,7 @@ def test_with_skip_the_result_is_as_if_the_sample_had_never_been_there(settings,
     assert any("1 samples could not be read" in note for note in both.warnings)
 
 
-def test_constant_features_and_a_constant_network_are_warned_of(settings, tmp_path):
+def test_constant_features_give_a_warning(settings, tmp_path):
     for label in ("cat", "dog"):
         (tmp_path / "grey" / label).mkdir(parents=True)
         for i in range(6):
@@ -111,21 +111,21 @@ def test_constant_features_and_a_constant_network_are_warned_of(settings, tmp_pa
     assert not any("the same for all" in note for note in emms.rank(settings).warnings)
 
 
-def test_class_names_that_say_nothing_are_warned_of_at_once_and_at_the_end(settings, photos):
+def test_meaningless_class_names_give_a_warning_at_the_start_and_at_the_end(settings, photos):
     for number, name in enumerate(("apple", "banana", "cherry")):
         (photos / name).rename(photos / f"{number}")
-    hears = Hears()
+    recorder = Recorder()
     settings = {**settings, "label_encoders": ["packaged:all-minilm-l6-v2"]}
-    ranking = emms.rank(settings, progress=hears)
+    ranking = emms.rank(settings, progress=recorder)
     assert "class_names" in ranking.warnings[0]
-    assert hears.said.index(ranking.warnings[0]) < hears.said.index("label embeddings")
+    assert recorder.said.index(ranking.warnings[0]) < recorder.said.index("label embeddings")
     named = {**settings["dataset"], "class_names": {"0": "apple", "1": "banana", "2": "cherry"}}
     ranking = emms.rank({**settings, "dataset": named})
     assert not any("class_names" in note for note in ranking.warnings)
-    assert ranking.run["features"]["computed"] == []  # names are no part of what the images are
+    assert ranking.run["features"]["computed"] == []  # features do not depend on class names
 
 
-UNTOUCHED = """
+PROCESS_STATE = """
 import sys, warnings
 import sklearn.linear_model, timm, transformers  # these change filters themselves
 before = list(warnings.filters)
@@ -143,15 +143,15 @@ print("untouched")
 """
 
 
-def test_neither_importing_nor_ranking_changes_what_belongs_to_the_process(settings, tmp_path):
+def test_importing_and_ranking_do_not_change_process_settings(settings, tmp_path):
     (tmp_path / "spec.yaml").write_text(json.dumps(settings))
     done = subprocess.run(
-        [sys.executable, "-c", UNTOUCHED, str(tmp_path / "spec.yaml")], capture_output=True, text=True
+        [sys.executable, "-c", PROCESS_STATE, str(tmp_path / "spec.yaml")], capture_output=True, text=True
     )
     assert done.stdout.strip() == "untouched", done.stderr
 
 
-def test_the_settings_of_torch_are_as_they_were(settings):
+def test_the_settings_of_torch_are_restored(settings):
     torch.backends.cudnn.benchmark = True
     try:
         emms.rank(settings)
@@ -160,7 +160,7 @@ def test_the_settings_of_torch_are_as_they_were(settings):
         torch.backends.cudnn.benchmark = False
 
 
-def test_a_table_of_scores_holds_every_estimator(settings):
+def test_the_table_of_scores_has_every_estimator(settings):
     ranking = emms.rank({**settings, "estimators": ["emms", "knn"]})
     written = pl.read_parquet(Path(settings["output"]) / "scores.parquet")
     assert written.equals(ranking.scores)

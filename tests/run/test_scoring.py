@@ -1,4 +1,4 @@
-"""From features to scores: what estimators are given, and that it is what they would be given by hand."""
+"""From features to scores: the input of estimators in a run equals that of direct calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emms.estimators import make_estimator
 from emms.estimators.emms import EMMS
 from emms.labels.embed import read_label_embeddings
 from emms.models.features import SHARD_ROWS, find_features
-from emms.moments.folds import deal
+from emms.moments.folds import assign_folds
 from emms.run import scoring
 from emms.run.executor import Inline
 from emms.run.scoring import SCORE, networks, scorings
@@ -26,30 +26,30 @@ WHOLE = {"source": "timm", "name": "mobilenetv3_small_050", "pretrained": False}
 LAYER = {**WHOLE, "layer": "blocks.0"}
 
 
-def through(settings, **changes):
-    """Take a spec through all stages; return the executor, with its workspace, and the outcome."""
+def run_stages(settings, **changes):
+    """Run all stages of a spec; return the executor, with its workspace, and the outcome."""
     spec = load_spec({**settings, **changes})
     do = Inline(Workspace(spec, Store(spec.store)))
     return do, rank_candidates(spec, do)
 
 
 def features_of(do, outcome, model=None):
-    """Return the features of a network, the first by default, and the labels, as they lie in the store."""
+    """Return the features of a network, by default the first, and the labels, from the store."""
     store, samples = do.workspace.store, outcome.samples
     (key,) = [e.key for e in outcome.extracted if e.model.id == (model or outcome.extracted[0].model.id)]
     features = find_features(store, key, samples.shard_contents(store, SHARD_ROWS))
     return np.concatenate(list(features)), samples.label_index(store)
 
 
-def test_the_score_is_that_of_the_estimator_on_the_features_themselves(settings):
-    do, outcome = through(settings)
+def test_the_score_equals_that_of_the_estimator_on_the_features(settings):
+    do, outcome = run_stages(settings)
     X, y = features_of(do, outcome)
     Z = read_label_embeddings(do.workspace.store, outcome.embedded[0].key)[:, :, None]
     assert outcome.scored[0].score == pytest.approx(EMMS().fit(X, Z, y).score_, rel=1e-9)
 
 
-def test_the_default_estimator_gets_batches_and_gives_the_score_of_each_fold(settings):
-    do, outcome = through(settings, estimators=["emms-decoded"])
+def test_the_default_estimator_reads_batches_and_has_fold_scores(settings):
+    do, outcome = run_stages(settings, estimators=["emms-decoded"])
     X, y = features_of(do, outcome)
     Z = read_label_embeddings(do.workspace.store, outcome.embedded[0].key)[:, :, None]
     by_hand = make_estimator("emms-decoded").fit(X, Z, y)
@@ -58,30 +58,30 @@ def test_the_default_estimator_gets_batches_and_gives_the_score_of_each_fold(set
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_moments_are_kept_only_where_they_are_smaller_than_the_features(settings, monkeypatch, kept):
-    _, usual = through(settings)
+def test_moments_are_stored_only_if_they_are_smaller_than_the_features(settings, monkeypatch, kept):
+    _, usual = run_stages(settings)
     monkeypatch.setattr(scoring, "_worth_keeping", lambda *_: kept)
     store = settings["store"] + "-2"
-    _, outcome = through(settings, store=store)
+    _, outcome = run_stages(settings, store=store)
     assert bool(list(Path(store, "moments").rglob("manifest.json"))) == kept
     assert outcome.scored[0].score == pytest.approx(usual.scored[0].score, rel=1e-12)
 
 
-def test_moments_of_several_folds_serve_estimators_that_want_one(settings, monkeypatch):
+def test_moments_of_several_folds_are_used_for_estimators_without_folds(settings, monkeypatch):
     monkeypatch.setattr(scoring, "_worth_keeping", lambda *_: True)
-    _, outcome = through(settings, estimators=["emms", "emms-cv"])
+    _, outcome = run_stages(settings, estimators=["emms", "emms-cv"])
     assert [moments.folds for moments in outcome.moments] == [5]
-    _, alone = through(settings, store=settings["store"] + "-2")
+    _, alone = run_stages(settings, store=settings["store"] + "-2")
     assert outcome.scored[0].score == pytest.approx(alone.scored[0].score, rel=1e-9)
 
 
-def test_an_estimator_of_samples_gets_the_features_themselves(settings):
-    do, outcome = through(settings, estimators=["knn"])
+def test_an_estimator_of_samples_reads_the_features(settings):
+    do, outcome = run_stages(settings, estimators=["knn"])
     assert outcome.scored[0].score == make_estimator("knn").fit(*features_of(do, outcome)).score_
 
 
-def test_an_estimator_of_logits_gets_those_of_the_networks_own_classifier(settings):
-    do, outcome = through(settings, models=[WHOLE, LAYER], estimators=["leep"])
+def test_an_estimator_of_logits_reads_those_of_the_classifier(settings):
+    do, outcome = run_stages(settings, models=[WHOLE, LAYER], estimators=["leep"])
     logits = ModelSpec(**WHOLE).logits().id
     X, y = features_of(do, outcome, logits)
     assert X.shape[1] == 1_000
@@ -91,7 +91,7 @@ def test_an_estimator_of_logits_gets_those_of_the_networks_own_classifier(settin
     assert (layer.score, layer.failure) == (None, "layers before a classifier have no logits")
 
 
-def test_logits_that_an_estimator_asks_for_are_no_candidate(settings):
+def test_logits_for_an_estimator_are_not_a_candidate(settings):
     models = [WHOLE, LAYER]
     spec = load_spec({**settings, "models": models, "estimators": ["emms", "leep", "nce"]})
     assert [model.pool for model in networks(spec)] == ["auto", "auto", "logits"]
@@ -103,14 +103,14 @@ def test_logits_that_an_estimator_asks_for_are_no_candidate(settings):
     assert not any("pool logits" in said for said in ranking.warnings)
 
 
-def test_an_estimator_that_cannot_score_fails_alone(settings, monkeypatch):
+def test_a_failing_estimator_does_not_affect_others(settings, monkeypatch):
     monkeypatch.setattr(EMMS, "fit_moments", lambda *_: 1 / 0)
-    _, outcome = through(settings)
+    _, outcome = run_stages(settings)
     assert outcome.scored[0].score is None
     assert outcome.scored[0].failure == "ZeroDivisionError: division by zero"
 
 
-def test_a_score_that_cannot_be_had_just_now_is_no_verdict_on_the_candidate(settings, monkeypatch):
+def test_a_transient_error_in_a_score_is_not_a_failure_of_the_candidate(settings, monkeypatch):
     def refuse(self, folds):
         raise OSError("connection reset")
 
@@ -121,11 +121,11 @@ def test_a_score_that_cannot_be_had_just_now_is_no_verdict_on_the_candidate(sett
 
 
 def score_keys(settings, **changes):
-    _, outcome = through(settings, **changes)
+    _, outcome = run_stages(settings, **changes)
     return [scored.key for scored in outcome.scored]
 
 
-def test_a_score_is_known_again_whatever_else_is_asked_for_and_however_its_settings_are_written(settings):
+def test_the_key_of_a_score_does_not_depend_on_other_estimators_or_on_the_form_of_settings(settings):
     (alone,) = score_keys(settings, estimators=["emms"])
     beside, _ = score_keys(settings, estimators=["emms", "emms-cv"])
     (written,) = score_keys(settings, estimators=[{"name": "emms", "solver": "exact", "tolerance": "1e-8"}])
@@ -134,7 +134,7 @@ def test_a_score_is_known_again_whatever_else_is_asked_for_and_however_its_setti
     assert other != alone
 
 
-def test_what_is_random_depends_on_the_seed_of_the_run(settings):
+def test_random_estimators_depend_on_the_seed_of_the_run(settings):
     random = ["emms-decoded", "emms-cv", "linear-probe"]
     for one, other in zip(
         score_keys(settings, estimators=random), score_keys(settings, estimators=random, seed=1), strict=True
@@ -145,7 +145,7 @@ def test_what_is_random_depends_on_the_seed_of_the_run(settings):
 
 
 def test_the_key_of_a_score_is_known_before_anything_is_computed(settings):
-    do, outcome = through(settings)
+    do, outcome = run_stages(settings)
     (scoring_,) = scorings(do.workspace.spec, outcome.resolved, {})
     reference = SCORE.refer(do.workspace, scoring_, outcome.samples, outcome.embedded)
     assert do.workspace.store.find(reference.key).meta.score == outcome.scored[0].score
@@ -153,12 +153,12 @@ def test_the_key_of_a_score_is_known_before_anything_is_computed(settings):
     assert title == f"score {ModelSpec(**LAYER).id} by emms"
 
 
-def test_samples_of_a_label_are_dealt_evenly_and_by_seed():
+def test_folds_are_stratified_and_depend_on_the_seed():
     labels = np.repeat([0, 1, 2], [50, 23, 7])
-    folds = deal(labels, 5, seed=0)
+    folds = assign_folds(labels, 5, seed=0)
     for label in range(3):
         counts = np.bincount(folds[labels == label], minlength=5)
         assert counts.max() - counts.min() <= 1
     assert np.ptp(np.bincount(folds)) == 0
-    assert (deal(labels, 5, seed=0) == folds).all()
-    assert (deal(labels, 5, seed=1) != folds).any()
+    assert (assign_folds(labels, 5, seed=0) == folds).all()
+    assert (assign_folds(labels, 5, seed=1) != folds).any()

@@ -1,4 +1,4 @@
-"""The dataset of a spec has any format, of emms or of another package; a broken format is in nobody's way."""
+"""Datasets of a spec in any format, of emms or of another package; a broken format does not affect others."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_format_is_named_and_all_others_work(install, source):
+def test_a_broken_format_is_named_and_does_not_affect_others(install, source):
     known = formats_in_schema()
     install_tiny(install, source=source)
     assert formats_in_schema() == formats_in_schema(mode="serialization") == known
@@ -98,7 +98,7 @@ def test_a_broken_format_is_named_and_all_others_work(install, source):
     assert len(FORMATS.broken()) == 1
 
 
-def test_settings_that_json_does_not_have_keep_a_format_out_of_the_form_alone(install):
+def test_a_format_without_a_json_schema_is_only_left_out_of_the_schema(install):
     known = formats_in_schema()
     install_tiny(install, "thing: type[Any] | complex = 1j\n    more: Any = Field(default_factory=object)")
     install("more-images", "[emms.datasets]\nmore = more:Tiny\n", more=TINY.replace("EXTRA", "call: type = int"))
@@ -119,24 +119,24 @@ def test_a_validator_with_a_bug_is_reported_with_its_format(install):
 @pytest.mark.parametrize(
     ("dataset", "complaint"),
     [
-        ("photos", r"'photos' does not say which format it has; write \{format: imagefolder, path: photos\}"),
-        ("\x1b[31m", r"'\\x1b\[31m' does not say"),
+        ("photos", r"'photos' has no format; write for example \{format: imagefolder, path: photos\}"),
+        ("\x1b[31m", r"'\\x1b\[31m' has no format"),
         (3, "is not a mapping"),
         (None, "is not a mapping"),
         ({}, "has no `format:`"),
-        ({"format": 3}, "`format:` takes a name, not 3"),
-        ({"format": ["digits"]}, r"`format:` takes a name, not \['digits'\]"),
+        ({"format": 3}, "`format:` must be a name, not 3"),
+        ({"format": ["digits"]}, r"`format:` must be a name, not \['digits'\]"),
         ({"format": "digitz"}, "dataset format 'digitz' is unknown; did you mean 'digits'"),
         ({"format": "imagefolder"}, "dataset.path: is required"),
         ({"format": "imagefolder", "path": ""}, "dataset.path: is empty"),
     ],
 )
-def test_what_is_wrong_with_a_dataset(dataset, complaint):
+def test_invalid_datasets_raise(dataset, complaint):
     with pytest.raises(SpecError, match=complaint):
         load_spec({"dataset": dataset, "models": ["timm:resnet18"]})
 
 
-def test_a_dataset_object_is_taken_as_it_is():
+def test_a_dataset_object_is_accepted():
     digits = Digits()
     there = Spec(dataset=digits, models=["timm:resnet18"])
     assert there.dataset is digits

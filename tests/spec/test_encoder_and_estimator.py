@@ -1,4 +1,4 @@
-"""Label encoders and estimators as a spec names them."""
+"""Label encoders and estimators in a spec."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_settings_of_an_estimator_are_its_other_fields():
 
 
 @pytest.mark.parametrize("value", [float("nan"), [1.0, float("inf")], np.int64(3), {1, 2}, len])
-def test_a_setting_that_json_does_not_have_is_named(value):
+def test_a_setting_that_is_not_json_raises(value):
     with pytest.raises(ValidationError, match="setting 'alpha' cannot be written as JSON"):
         EstimatorSpec(name="emms", alpha=value)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a spec is named with its line, its key and the remedy."""
+"""Errors about a spec name the line, the key and the remedy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def written(tmp_path):
     return write
 
 
-def test_a_spec_in_all_its_forms(written):
+def test_a_spec_with_all_forms_of_entries(written):
     spec = load_spec(written(GOOD), limit=100)
     assert [model.id for model in spec.models] == [
         "timm:resnet50.a1_in1k",
@@ -48,7 +48,7 @@ def test_a_spec_survives_json_both_ways(written):
     assert load_spec(spec) == spec
 
 
-def test_overrides_replace_keys_and_are_not_looked_for_in_the_file(written):
+def test_overrides_replace_keys_and_have_no_line(written):
     file = written(GOOD + "limit: many\n")
     assert load_spec(file, limit=7, seed=3).limit == 7
     with pytest.raises(SpecError, match=r"\n  limit: input should be greater"):
@@ -75,7 +75,7 @@ def test_what_a_spec_can_be_loaded_from(source):
         (("{format: digits}", "{path: x}"), r"line 1, dataset: has no `format:`"),
         (
             ("{format: digits}", "photos"),
-            r"line 1, dataset: 'photos' does not say .*\{format: imagefolder, path: photos",
+            r"line 1, dataset: 'photos' has no format .*\{format: imagefolder, path: photos",
         ),
         (("{format: digits}", "{format: imagefolder, path: ''}"), r"line 1, dataset.path: is empty; name a file"),
         (("{format: digits}", "{format: imagefolder}"), r"dataset.path: is required"),
@@ -98,30 +98,30 @@ def test_what_a_spec_can_be_loaded_from(source):
         (("vit_small_patch16_224@blocks.6", "resnet50.a1_in1k"), r"line 2, models: .*name of more than one entry"),
         (("estimators:", "seed: 1\nseed: 2\nestimators:"), r"line 7: key 'seed' is already in this mapping"),
         (("estimators: [", "estimators: [{name: emms, alpha: .nan}, "), r"line 6, estimators\[0\]: setting 'alpha'"),
-        (("seed: 3", 'alias: "a\\tb"'), r"line 5, models\[2\].alias: holds characters that cannot be printed"),
+        (("seed: 3", 'alias: "a\\tb"'), r"line 5, models\[2\].alias: contains characters that cannot be printed"),
         (("estimators:", 'store: "a\u202eb"\nestimators:'), r"line 6, store: .*cannot be printed"),
         (("estimators:", "output: ~no-such-user/x\nestimators:"), r"line 6, output: is in the home .*~no-such-user"),
         (("dataset:", "dataset: ["), r"is not YAML"),
     ],
 )
-def test_what_is_wrong_is_named(written, change, complaint):
+def test_faults_are_reported_with_line_and_key(written, change, complaint):
     with pytest.raises(SpecError, match=complaint):
         load_spec(written(GOOD.replace(*change)))
 
 
-def test_all_faults_are_named_at_once(written):
+def test_all_faults_are_reported_at_once(written):
     with pytest.raises(SpecError, match=r"(?s)line 5, models\[2\].sead.*line 6, limit|line 6, limit.*sead"):
         load_spec(written(GOOD.replace("seed: 3", "sead: 3").replace("estimators:", "limit: x\nestimators:")))
 
 
 @pytest.mark.parametrize("models", ["[resnet50]", "[{source: timm}]", "resnet50"])
-def test_a_fault_is_named_once(written, models):
+def test_a_fault_is_reported_once(written, models):
     with pytest.raises(SpecError) as refused:
         load_spec(written(f"dataset: {{format: digits}}\nmodels: {models}\n"))
     assert len(str(refused.value).splitlines()) == 2
 
 
-def test_of_very_many_faults_the_first_are_listed(written):
+def test_only_the_first_of_many_faults_are_listed(written):
     with pytest.raises(SpecError) as refused:
         load_spec(written(GOOD + "".join(f"key{i}: 1\n" for i in range(500))))
     lines = str(refused.value).splitlines()
@@ -130,13 +130,13 @@ def test_of_very_many_faults_the_first_are_listed(written):
     assert lines[-1] == "  and 480 more"
 
 
-def test_a_fault_that_was_merged_in_is_named_where_it_is_written(written):
+def test_a_fault_in_a_merged_mapping_is_reported_at_its_own_line(written):
     text = "dataset: {format: digits}\nmodels:\n- &a {source: timm, name: x,\n   sead: 1}\n- {<<: *a, name: y}\n"
     with pytest.raises(SpecError, match=r"line 4, models\[0\].sead(?s:.*)line 4, models\[1\].sead"):
         load_spec(written(text))
 
 
-def test_nothing_of_a_wrong_spec_is_shown_raw_or_at_length():
+def test_values_in_messages_are_escaped_and_shortened():
     evil = "\x1b]0;title\x07\u202e\n" * 1000
     wrong = {
         evil: 1,
@@ -171,7 +171,7 @@ json_like = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(list(Spec.model_fields)) | st.text(st.characters()), json_like))
-def test_any_mapping_gives_a_spec_or_an_error_of_ours(content):
+def test_any_mapping_gives_a_spec_or_a_spec_error(content):
     for mapping in (content, {**GOOD_MAPPING, **content}):
         try:
             outcome = load_spec(mapping)
@@ -183,7 +183,7 @@ def test_any_mapping_gives_a_spec_or_an_error_of_ours(content):
             assert outcome.replace("\n", "").isprintable()
 
 
-def test_a_url_with_a_password_is_refused_and_not_repeated(written):
+def test_a_url_with_a_password_raises_without_repeating_it(written):
     with pytest.raises(SpecError, match="contains credentials") as refused:
         load_spec(written(GOOD + "store: s3://key:sesame@bucket/x\n"))
     assert "sesame" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""A candidate's names: its id, its alias, and what else a table may call it."""
+"""Names of candidates: id, alias, and other names in a truth table."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_names_are_printable(field):
         ModelSpec(**{"source": "timm", "name": "resnet18", field: "a\x1b[31m"})
 
 
-def test_logits_are_told_apart_from_the_candidate_whose_logits_they_are():
+def test_logits_have_another_id_than_their_candidate():
     assert model().logits().id == "timm:resnet18 (pool logits)"
     assert model(alias="ours").logits().id == "ours (pool logits)"
     assert model(alias="ours", pool="logits").logits().id == "ours"

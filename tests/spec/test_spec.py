@@ -1,4 +1,4 @@
-"""What a spec as a whole checks, and the forms it travels in."""
+"""Checks of a complete spec, and its serialisation."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_a_spec_survives_json_and_pickle(fields):
         ([{**CANDIDATE, "checkpoint": "a.pth"}, {**CANDIDATE, "checkpoint": "./a.pth"}], "timm:resnet18 (a.pth)"),
     ],
 )
-def test_no_name_stands_for_two_candidates(models, name):
+def test_ambiguous_names_of_candidates_raise(models, name):
     with pytest.raises(ValidationError) as refused:
         spec(models=models)
     assert f"'{name}' is the name of more than one entry; remove the repeats, or change an alias" in str(refused.value)
 
 
-def test_candidates_that_differ_in_anything_may_stand_beside_each_other():
+def test_candidates_that_differ_in_any_setting_are_allowed():
     models = [
         "timm:resnet18",
         {**CANDIDATE, "pool": "logits"},
@@ -67,14 +67,14 @@ def test_candidates_that_differ_in_anything_may_stand_beside_each_other():
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_is_one_that_every_generator_takes(seed):
+def test_a_seed_must_be_valid_for_every_generator(seed):
     with pytest.raises(ValidationError, match="seed"):
         spec(seed=seed)
     with pytest.raises(ValidationError, match="seed"):
         spec(models=[{**CANDIDATE, "pretrained": False, "seed": seed}])
 
 
-def test_every_setting_says_what_it_is():
+def test_every_setting_has_a_description():
     schema = Spec.model_json_schema()
     described = [schema, schema["$defs"]["ModelSpec"], schema["$defs"]["EncoderSpec"], schema["$defs"]["EstimatorSpec"]]
     for name, setting in ((n, s) for d in described for n, s in d["properties"].items()):

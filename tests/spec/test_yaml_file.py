@@ -1,4 +1,4 @@
-"""YAML is read by the rules of YAML 1.2, within limits, whatever a file holds."""
+"""YAML files are read by the rules of YAML 1.2, within limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(tmp_path):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        # the examples of the YAML 1.2.2 specification, section 10.3.2, and what YAML 1.1 reads otherwise
+        # the examples of the YAML 1.2.2 specification, section 10.3.2, and differences from YAML 1.1
         ("", None),
         ("null", None),
         ("Null", None),
@@ -98,7 +98,7 @@ def test_nan_is_nan(written):
     assert math.isnan(read_yaml(written("a: .nan")).content["a"])
 
 
-def test_keys_are_the_text_that_is_written(written):
+def test_keys_are_strings_as_written(written):
     text = "010: a\ntrue: b\nnull: c\n1.50: d\n'': e\n? x\n: f\n"
     assert read_yaml(written(text)).content == dict(
         zip(["010", "true", "null", "1.50", "", "x"], "abcdef", strict=True)
@@ -149,7 +149,7 @@ def test_every_value_has_its_line(written):
     ],
     ids=["byte order mark", "CRLF", "CR", "marked document", "says YAML 1.1", "tabs that do not indent"],
 )
-def test_what_editors_write_is_read(written, content):
+def test_files_of_different_editors(written, content):
     assert load_spec(written(content)) == load_spec(written(SPEC))
 
 
@@ -171,11 +171,11 @@ def test_what_editors_write_is_read(written, content):
         (SPEC + "a: !!set {x}\n", "line 3: tag '!!set' is not allowed"),
         (SPEC + "a: !%1B[31m x\n", r"line 3: tag '!\x1b[31m' is not allowed"),
         (SPEC + "a: !!int x\n", "line 3: 'x' does not fit its tag '!!int'"),
-        (SPEC + "a: {<<: 1}\n", "line 3: `<<` takes a mapping"),
-        (SPEC + "a: {<<: [{}, 1]}\n", "line 3: `<<` takes a mapping"),
+        (SPEC + "a: {<<: 1}\n", "line 3: `<<` must be a mapping"),
+        (SPEC + "a: {<<: [{}, 1]}\n", "line 3: `<<` must be a mapping"),
         (SPEC + "a: *b\n", "line 3: is not YAML: found undefined alias 'b'"),
-        (SPEC + "a: &a [*a]\n", "line 3: an alias refers to the value that it is inside of"),
-        (SPEC + "a: &a {<<: *a}\n", "line 3: an alias refers to the value that it is inside of"),
+        (SPEC + "a: &a [*a]\n", "line 3: an alias refers to a value that contains it"),
+        (SPEC + "a: &a {<<: *a}\n", "line 3: an alias refers to a value that contains it"),
         (SPEC + "---\n" + SPEC, "line 3: a second document starts with `---`"),
         ("dataset:\n\tformat: digits\n", "line 2: a tab is not allowed here; use spaces"),
         ("dataset: {format: digits}\t# a comment\n", "line 1: a tab is not allowed here; use spaces"),
@@ -183,26 +183,26 @@ def test_what_editors_write_is_read(written, content):
         (SPEC + "a: [1,\nb: 2\n", "line 5: is not YAML: expected ',' or ']', but got '<stream end>'"),
         (SPEC + "a: {b: c\nd: 1\n", "(while parsing a flow mapping that starts on line 3)"),
         (SPEC + 'a: "b\n', "line 4: is not YAML: found unexpected end of stream"),
-        (SPEC + 'a: "\\e[31mred"\n', r"line 3: '\x1b[31mred' holds \x1b, which cannot be printed; remove it"),
-        (SPEC + '"\\e[31mred": 1\n', r"line 3: '\x1b[31mred' holds \x1b, which cannot be printed; remove it"),
-        (SPEC + 'a: "\\ud800"\n', r"line 3: '\ud800' holds \ud800, which cannot be printed"),
-        (SPEC + 'a: "\\U00110000"\n', "line 3: is not YAML: an escape or a %YAML line holds an impossible number"),
-        (f"%YAML 1.{'9' * 5000}\n---\n" + SPEC, "line 1: is not YAML: an escape or a %YAML line holds an impossible"),
-        (SPEC + "a: \x1b[31m\n", r"line 3: holds \x1b, which cannot be printed"),
-        (SPEC + "a: 1e999\n", "line 3: 1e999 is too large a number; write .inf if infinity is meant"),
+        (SPEC + 'a: "\\e[31mred"\n', r"line 3: '\x1b[31mred' contains \x1b, which cannot be printed; remove it"),
+        (SPEC + '"\\e[31mred": 1\n', r"line 3: '\x1b[31mred' contains \x1b, which cannot be printed; remove it"),
+        (SPEC + 'a: "\\ud800"\n', r"line 3: '\ud800' contains \ud800, which cannot be printed"),
+        (SPEC + 'a: "\\U00110000"\n', "line 3: is not YAML: an escape or a %YAML line has an invalid number"),
+        (f"%YAML 1.{'9' * 5000}\n---\n" + SPEC, "line 1: is not YAML: an escape or a %YAML line has an invalid"),
+        (SPEC + "a: \x1b[31m\n", r"line 3: contains \x1b, which cannot be printed"),
+        (SPEC + "a: 1e999\n", "line 3: 1e999 is too large a number; write .inf for infinity"),
         (SPEC.encode("utf-16"), "spec.yaml' is text in UTF-16; save it as UTF-8"),
         ((SPEC + "a").encode("utf-16-be"), "line 1: is a binary file"),
         (SPEC.encode() + b"\x89PNG\r\n\x1a\n\0\0", "line 5: is a binary file; give the path of a YAML file"),
         ((SPEC + "a: café\n").encode("latin-1"), "line 3: is not text in UTF-8 (invalid continuation byte)"),
-        ("", "holds no keys; it needs at least `dataset:` and `models:`"),
-        ("# nothing\n", "holds no keys"),
-        ("{}", "holds no keys"),
-        ("- a\n- b\n", "holds no keys"),
-        ("just text", "holds no keys"),
-        ("42", "holds no keys"),
+        ("", "has no keys; it needs at least `dataset:` and `models:`"),
+        ("# nothing\n", "has no keys"),
+        ("{}", "has no keys"),
+        ("- a\n- b\n", "has no keys"),
+        ("just text", "has no keys"),
+        ("42", "has no keys"),
     ],
 )
-def test_what_is_wrong_is_said_once_with_file_and_line(written, content, complaint):
+def test_faults_are_reported_once_with_file_and_line(written, content, complaint):
     with pytest.raises(SpecError) as refused:
         load_spec(written(content))
     assert complaint in str(refused.value)
@@ -212,7 +212,7 @@ def test_what_is_wrong_is_said_once_with_file_and_line(written, content, complai
 
 
 def nested(first: str, level: str) -> str:
-    """Anchors that refer to the one before: `*` in `level` becomes the alias."""
+    """Return nested anchors, each of which refers to the previous one: `*` in `level` becomes the alias."""
     return f"a0: &a0 {first}\n" + "".join(f"a{i}: &a{i} {level.replace('*', f'*a{i - 1}')}\n" for i in range(1, 900))
 
 
@@ -234,7 +234,7 @@ def nested(first: str, level: str) -> str:
         ("#" * (MAX_BYTES + 1), f"larger than {MAX_BYTES:,} bytes, which is the limit"),
     ],
 )
-def test_limits_are_named_and_nothing_hangs(written, content, limit):
+def test_limits_are_reported_without_hanging(written, content, limit):
     file, started = written(content), time.monotonic()
     with pytest.raises(SpecError, match="limit") as refused:
         load_spec(file)
@@ -251,7 +251,7 @@ def test_a_file_at_the_limits_is_read(written):
     assert read_yaml(written("a: " + "[" * depth + "x" + "]" * depth)).content
 
 
-def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
+def test_files_that_are_not_regular_raise_without_blocking(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/dev/zero")
     (tmp_path / "loop").symlink_to("loop")
@@ -340,7 +340,7 @@ PIECES = [
 @given(st.binary(max_size=200) | st.lists(st.sampled_from(PIECES), max_size=40).map(lambda p: "".join(p).encode()))
 @example(b"\xff")
 @example(b"a: &a !!map {? *a : 1}")
-def test_any_file_gives_a_spec_or_an_error_of_ours(tmp_path_factory, content):
+def test_any_file_gives_a_spec_or_a_spec_error(tmp_path_factory, content):
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     for start in (b"", SPEC.encode()):
         file.write_bytes(start + content)

@@ -1,4 +1,4 @@
-"""An artifact is there, complete and whole, or it is absent."""
+"""Artifacts are either complete or absent."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def files_below(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_what_was_created_is_found_again(store):
+def test_a_created_artifact_is_found(store):
     assert store.find(KEY) is None
     create(store)
     found = store.find(KEY)
@@ -77,7 +77,7 @@ def test_another_key_kind_or_version_is_another_artifact(store):
     assert store.find(Other()) is None
 
 
-def test_keys_cannot_be_changed_nor_misspelt():
+def test_keys_are_frozen_and_have_no_other_fields():
     with pytest.raises(ValueError, match="frozen"):
         KEY.of = "y"
     with pytest.raises(ValueError, match="Extra inputs"):
@@ -89,14 +89,14 @@ def test_an_address_does_not_depend_on_the_order_of_entries(content):
     assert digest(content) == digest(dict(reversed(content.items())))
 
 
-def test_a_store_travels_to_another_process(store):
+def test_a_store_can_be_pickled(store):
     create(store)
     again = pickle.loads(pickle.dumps(store))
     assert again.find(KEY).meta.note == "hello"
 
 
 @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
-def test_nothing_is_there_when_the_maker_fails_and_what_it_wrote_is_removed(tmp_path, error):
+def test_a_failed_draft_leaves_no_artifact_and_no_files(tmp_path, error):
     store = Store(str(tmp_path))
 
     def make():
@@ -116,7 +116,7 @@ def test_nothing_is_there_when_the_maker_fails_and_what_it_wrote_is_removed(tmp_
     assert store.find(KEY).table("table.parquet").equals(TABLE)
 
 
-def test_an_artifact_without_the_files_or_notes_of_its_kind_is_not_created(store):
+def test_an_artifact_with_wrong_files_or_metadata_is_not_created(store):
     with pytest.raises(ValueError, match="ThingMeta"), store.create(KEY) as draft:
         draft.table("table.parquet", TABLE)
     with pytest.raises(ValueError, match=r"table\.parquet"), store.create(KEY) as draft:
@@ -127,7 +127,7 @@ def test_an_artifact_without_the_files_or_notes_of_its_kind_is_not_created(store
 @pytest.mark.parametrize(
     "damage", ["flip a byte", "truncate", "remove", "empty manifest", "change manifest", "remove manifest"]
 )
-def test_a_damaged_artifact_is_absent_and_can_be_made_again(store, damage):
+def test_a_damaged_artifact_is_absent_and_can_be_created_again(store, damage):
     create(store)
     folder = store.path(KEY)
     table, manifest = f"{folder}/{store.find(KEY).files['table.parquet'].file}", f"{folder}/manifest.json"
@@ -135,7 +135,7 @@ def test_a_damaged_artifact_is_absent_and_can_be_made_again(store, damage):
     match damage:
         case "flip a byte":
             store.fs.pipe_file(table, content[:40] + bytes([content[40] ^ 1]) + content[41:])
-            # A file is verified when it is read, and its artifact is absent from then on.
+            # A file is verified when it is read, after which its artifact is absent.
             with pytest.raises(DamagedError, match=r"'things'.*is damaged; run again"):
                 store.find(KEY).table("table.parquet")
         case "truncate":
@@ -153,7 +153,7 @@ def test_a_damaged_artifact_is_absent_and_can_be_made_again(store, damage):
     assert store.find(KEY).table("table.parquet").equals(TABLE)
 
 
-def test_a_file_that_goes_between_finding_and_reading_is_damage(store):
+def test_a_file_removed_between_finding_and_reading_counts_as_damage(store):
     create(store)
     found = store.find(KEY)
     store.fs.rm_file(f"{store.path(KEY)}/{found.files['table.parquet'].file}")
@@ -162,7 +162,7 @@ def test_a_file_that_goes_between_finding_and_reading_is_damage(store):
 
 
 def signed(manifest: Path, change) -> None:
-    """Change a manifest and sign it again, as somebody would who means it."""
+    """Change a manifest and sign it again."""
     content = json.loads(manifest.read_text())
     del content["sha256"]
     change(content)
@@ -171,7 +171,7 @@ def signed(manifest: Path, change) -> None:
 
 @pytest.mark.parametrize("name", ["../../../../VICTIM.parquet", "VICTIM.parquet/../x.parquet", "/VICTIM", ".x.parquet"])
 @pytest.mark.parametrize("resign", [True, False])
-def test_no_manifest_reaches_files_outside_its_folder(tmp_path, name, resign):
+def test_manifests_cannot_refer_to_files_outside_their_folder(tmp_path, name, resign):
     store = Store(str(tmp_path / "store"))
     create(store)
     (tmp_path / "VICTIM.parquet").write_text("precious")
@@ -210,7 +210,7 @@ def test_no_manifest_reaches_files_outside_its_folder(tmp_path, name, resign):
         lambda content: content.update(extra=1),
     ],
 )
-def test_a_manifest_that_says_something_else_is_absent_however_well_it_is_signed(tmp_path, change):
+def test_a_signed_manifest_with_other_content_is_absent(tmp_path, change):
     store = Store(str(tmp_path))
     create(store)
     signed(Path(store.path(KEY)) / "manifest.json", change)
@@ -220,12 +220,12 @@ def test_a_manifest_that_says_something_else_is_absent_however_well_it_is_signed
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_a_manifest_or_none(content):
+def test_any_bytes_parse_to_a_manifest_or_none(content):
     assert Manifest.parse(content) is None
     assert Manifest.parse(b"[" * 50_000) is None
 
 
-def test_a_signed_file_that_is_no_parquet_is_damage(tmp_path):
+def test_a_signed_file_that_is_not_parquet_counts_as_damage(tmp_path):
     import hashlib
 
     store = Store(str(tmp_path))
@@ -247,14 +247,14 @@ def test_a_signed_file_that_is_no_parquet_is_damage(tmp_path):
     assert store.find(KEY) is None
 
 
-def test_making_it_anew_leaves_no_older_files(tmp_path):
+def test_replacing_an_artifact_removes_older_files(tmp_path):
     store = Store(str(tmp_path))
     create(store)
     create(store)
     assert files_below(tmp_path) == sorted(["manifest.json", store.find(KEY).files["table.parquet"].file])
 
 
-def test_discarding_an_artifact_leaves_the_one_that_took_its_place(tmp_path):
+def test_discarding_an_artifact_keeps_its_replacement(tmp_path):
     store = Store(str(tmp_path))
     create(store)
     first = store.find(KEY)
@@ -295,7 +295,7 @@ class Bare(Key):
         return ("table.parquet",)
 
 
-def test_two_processes_that_make_the_same_do_not_disturb_each_other_nor_a_reader(tmp_path):
+def test_concurrent_writers_of_one_artifact_do_not_disturb_a_reader(tmp_path):
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stderr=subprocess.PIPE) for _ in range(2)
     ]
@@ -304,7 +304,7 @@ def test_two_processes_that_make_the_same_do_not_disturb_each_other_nor_a_reader
         artifact = Store(str(tmp_path)).find(Bare())
         if artifact is not None:
             found += 1
-            # The writers throw away what they replace, so it may be gone; what can be read is whole.
+            # Writers remove the files that they replace; files that can be read are complete.
             with contextlib.suppress(DamagedError):
                 assert len(artifact.table("table.parquet")) == artifact.files["table.parquet"].rows
     assert [writer.communicate()[1] for writer in writers] == [b"", b""]
@@ -312,7 +312,7 @@ def test_two_processes_that_make_the_same_do_not_disturb_each_other_nor_a_reader
     assert Store(str(tmp_path)).find(Bare()) is not None
 
 
-def test_a_store_that_cannot_be_written_says_so_and_how_to_fix_it(tmp_path):
+def test_a_store_that_cannot_be_written_raises(tmp_path):
     (tmp_path / "file").write_text("")
     store = Store(str(tmp_path / "file" / "store"))
     with pytest.raises(StoreError, match=r"cannot be written.*--store"):
@@ -320,7 +320,7 @@ def test_a_store_that_cannot_be_written_says_so_and_how_to_fix_it(tmp_path):
     assert store.find(KEY) is None
 
 
-def test_a_store_that_refuses_to_say_what_it_has_is_an_error_and_not_absence(tmp_path, monkeypatch):
+def test_a_store_that_cannot_be_read_raises(tmp_path, monkeypatch):
     store = Store(str(tmp_path))
     create(store)
 

@@ -1,4 +1,4 @@
-"""Digests of files are right, and are taken again only when a file has changed."""
+"""Digests of files are correct, and computed again only if a file has changed."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ def put(folder, count=20):
 
 @pytest.fixture(scope="module")
 def old_files(tmp_path_factory):
-    """Files that were written a while ago: the digest of a file that has just been written is not remembered."""
+    """Files that were written a while ago, since digests of files that were just written are not cached."""
     paths = put(tmp_path_factory.mktemp("old"))
     time.sleep(2.2)
     return paths
@@ -81,13 +81,13 @@ def test_a_change_that_keeps_size_and_time_is_noticed(store, tmp_path):
     assert read_and_digest(store, paths) == 1
 
 
-def test_folders_beside_each_other_and_parts_of_a_folder(store, old_files):
+def test_sibling_folders_and_parts_of_a_folder(store, old_files):
     assert read_and_digest(store, old_files[:5]) == 5
     assert read_and_digest(store, old_files) == 15
     assert read_and_digest(store, old_files[:5]) == 0
 
 
-def test_what_has_gone_is_forgotten(store, old_files, tmp_path):
+def test_removed_files_are_forgotten(store, old_files, tmp_path):
     link = old_files[0].with_name("link.bin")
     link.symlink_to(old_files[1])
     assert read_and_digest(store, [link, *old_files[:3]]) == 4
@@ -102,7 +102,7 @@ def test_a_missing_file(store, old_files):
         FileDigests(store)([str(old_files[0]), str(old_files[0].parent / "none")])
 
 
-def test_a_damaged_table_is_made_anew(store, old_files):
+def test_a_damaged_table_is_replaced(store, old_files):
     read_and_digest(store, old_files)
     key = DigestsKey(folder=str(old_files[0].parent))
     table = store.find(key).files["digests.parquet"].file
@@ -119,5 +119,5 @@ def test_many_threads_at_once_read_each_file_once(store, old_files):
     assert sum(read) == 20
 
 
-def test_more_files_than_are_handed_out_at_once(store, tmp_path):
+def test_more_files_than_one_chunk(store, tmp_path):
     read_and_digest(store, put(tmp_path / "many", 250) + put(tmp_path / "more", 250))

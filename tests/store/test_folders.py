@@ -1,4 +1,4 @@
-"""Testing that a folder can be created leaves no empty folder behind, and takes none away."""
+"""New empty folders are removed after a test, and existing ones are kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from emms.store.folders import removed_after
 
 
-def test_what_was_not_there_before_goes_again(tmp_path):
+def test_new_folders_are_removed(tmp_path):
     with removed_after(tmp_path / "a" / "b"):
         (tmp_path / "a" / "b").mkdir(parents=True)
     assert not (tmp_path / "a").exists()
@@ -18,7 +18,7 @@ def test_what_was_not_there_before_goes_again(tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-def test_what_was_there_or_was_filled_meanwhile_stays(tmp_path):
+def test_existing_and_filled_folders_are_kept(tmp_path):
     (tmp_path / "a").mkdir()
     with removed_after(tmp_path / "a"):
         pass

@@ -1,4 +1,4 @@
-"""What is retried, and what is not."""
+"""Which failures are retried."""
 
 from __future__ import annotations
 
