@@ -57,7 +57,7 @@ def test_two_classes_with_the_same_text_raise():
 
 
 def test_a_class_without_text_raises():
-    with pytest.raises(LabelEncoderError, match="class '__' has no name"):
+    with pytest.raises(LabelEncoderError, match="name of class '__' has no text left"):
         CLASSES.texts(["cat", "__"], TEMPLATE)
 
 
@@ -101,7 +101,7 @@ def test_own_labels_are_used_as_texts():
     assert captions.describe(4998, 5000) == "5,000 samples, 4,998 different labels"
     with pytest.raises(DatasetError, match="a label is blank"):
         captions.check(["a dog", " "], np.array([1, 1]))
-    with pytest.raises(DatasetError, match="all samples have one label"):
+    with pytest.raises(DatasetError, match="all samples have the same label"):
         captions.check(["a dog"], np.array([2]))
 
 
