@@ -38,3 +38,9 @@ def settings(photos: Path, tmp_path: Path) -> dict[str, Any]:
         "store": str(tmp_path / "store"),
         "output": str(tmp_path / "output"),
     }
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory):
+    """Folder of Prefect for commands in their own processes; one for all, since its first start takes half a minute."""
+    return tmp_path_factory.mktemp("prefect")

