@@ -1,39 +1,65 @@
-"""Extraction of three EfficientNets side by side with its floor and with the usual loop, in one run.
+"""Time and memory of feature extraction, against the bare forward passes and against loops written by hand.
 
-    python benchmarks/extraction.py             # 2,000 photographs of 500 x 375
-    python benchmarks/extraction.py --memory    # peak memory at 2,000 and at 20,000 images
+    python -m benchmarks.extraction [--images N] [--repeats N]    # 320 photographs of 500 x 375, three times
+    python -m benchmarks.extraction --growth                      # peak memory at 2,000 and at 20,000 small images
 
-floor   the bare forward passes, on tensors that are in memory
-emms    images from disk to features in the store, through `emms.models.extraction`
-loop    for each model: decode, preprocess with timm's transform, forward, keep the features
+Each of these runs in a process of its own, for one network and for four:
+floor     the bare forward passes, on tensors in memory: what no extraction can do without
+by hand   per batch: decode by Pillow, prepare by timm's transform for each network, then all networks
+one by one  the same, network by network: each image is decoded once for each of them
+emms      the stage of a run that extracts features: from images on disk to features in the store
+All take batches of 16 and use torch's threads; all but `one by one` use the memory format and the allocator that suit
+a CPU. Networks are untrained. Loading them is part of the time except in `floor`.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import resource
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
-import timm
-import torch
 from PIL import Image
 
-from emms.datasets.imagefolder import ImageFolder
 from emms.hardware import keep_freed_memory
-from emms.models import candidate
-from emms.models.extraction import Member, extract, plan_passes
-from emms.models.features import features_key
-from emms.spec import ModelSpec
-from emms.store import Store
 
-NAMES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+# torch and timm are imported where they are used: this process hands its peak memory on to those that it starts.
+
+NETWORKS = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2", "resnet18")
+QUICK = ("mobilenetv3_small_050",)
 BATCH = 16
+BAR, GROWTH_BAR = 1.15, 0.10
+
+
+class Cost(NamedTuple):
+    """What one run took."""
+
+    seconds: float
+    cpu_seconds: float
+    megabytes: float
+    """Peak memory of its process."""
+
+
+class Watch:
+    """Adds up the time of `with` blocks."""
+
+    def __init__(self) -> None:
+        self.seconds = self.cpu_seconds = 0.0
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._started[0]
+        self.cpu_seconds += time.process_time() - self._started[1]
 
 
 def photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375)) -> Path:
@@ -45,103 +71,136 @@ def photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375)) ->
         )
         grain = rng.integers(-6, 7, (size[1], size[0], 1))
         pixels = np.clip(np.asarray(coarse, dtype=np.int16) + grain, 0, 255).astype(np.uint8)
-        target = folder / "photos" / str(i % 2) / f"{i}.jpg"
+        target = folder / "photos" / str(i % 2) / f"{i:06}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(target, quality=90)
     return folder / "photos"
 
 
-def members(models: list[ModelSpec]) -> list[Member]:
-    made = []
-    for model in models:
-        network = candidate(model)
-        key = features_key(
-            "benchmark", network.network(lambda paths: paths), network.preprocessing(), network.view, "float32"
-        )
-        made.append(Member(network, key))
-    return made
+def floor(names: Sequence[str], photos: Path, watch: Watch) -> None:
+    import timm
+    import torch
+
+    keep_freed_memory()
+    batches = len(list(photos.rglob("*.jpg"))) // BATCH
+    for name in names:
+        module: Any = timm.create_model(name).eval().to(memory_format=torch.channels_last)
+        shape = BATCH, *timm.data.resolve_model_data_config(module)["input_size"]
+        inputs = [torch.randn(shape).contiguous(memory_format=torch.channels_last) for _ in range(8)]
+        with torch.inference_mode(), watch:
+            for batch in range(batches):
+                module.forward_head(module.forward_features(inputs[batch % 8]), pre_logits=True)
 
 
-def emms_seconds(photos: Path, samples: pl.DataFrame, store: Path) -> dict[str, float]:
-    seconds = {}
-    for together in plan_passes(members([ModelSpec(source="packaged", name=name) for name in NAMES])):
-        started = time.perf_counter()
-        extract(
-            together, ImageFolder(format="imagefolder", path=photos), samples, Store(str(store)), torch.device("cpu")
-        )
-        seconds["+".join(m.candidate.spec.name for m in together)] = time.perf_counter() - started
-    return seconds
+def by_hand(names: Sequence[str], photos: Path, watch: Watch) -> None:
+    keep_freed_memory()
+    with watch:
+        loop(names, photos, channels_last=True)
 
 
-def floor_seconds(name: str, count: int) -> float:
-    network = candidate(ModelSpec(source="packaged", name=name))
-    module = network._build().to(memory_format=torch.channels_last)
-    height, width = network.preprocessing()["input_size"][1:]
-    tensors = [torch.randn(BATCH, 3, height, width).contiguous(memory_format=torch.channels_last) for _ in range(8)]
+def one_by_one(names: Sequence[str], photos: Path, watch: Watch) -> None:
+    with watch:
+        for name in names:
+            loop([name], photos, channels_last=False)
+
+
+def loop(names: Sequence[str], photos: Path, channels_last: bool) -> dict[str, np.ndarray]:
+    import timm
+    import torch
+
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    modules: list[Any] = [timm.create_model(name).eval().to(memory_format=memory_format) for name in names]
+    configurations = [timm.data.resolve_model_data_config(module) for module in modules]
+    transforms = [timm.data.create_transform(**configuration) for configuration in configurations]
+    features: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    paths = sorted(photos.rglob("*.jpg"))
     with torch.inference_mode():
-        started = time.perf_counter()
-        for batch in range(count // BATCH):
-            module.forward_head(module.forward_features(tensors[batch % 8]), pre_logits=True)
-        return time.perf_counter() - started
+        for start in range(0, len(paths), BATCH):
+            images = [Image.open(path).convert("RGB") for path in paths[start : start + BATCH]]
+            for name, module, transform in zip(names, modules, transforms, strict=True):
+                inputs = torch.stack([transform(image) for image in images]).to(memory_format=memory_format)
+                output = module.forward_head(module.forward_features(inputs), pre_logits=True)
+                features[name].append(output.numpy())
+    return {name: np.concatenate(rows) for name, rows in features.items()}
 
 
-def loop_seconds(name: str, files: list[str]) -> float:
-    network = candidate(ModelSpec(source="packaged", name=name))
-    started = time.perf_counter()
-    module = network._build()
-    transform = timm.data.create_transform(**network._data_config)
-    rows = []
-    with torch.inference_mode():
-        for start in range(0, len(files), BATCH):
-            images = [transform(Image.open(file).convert("RGB")) for file in files[start : start + BATCH]]
-            rows.append(module.forward_head(module.forward_features(torch.stack(images)), pre_logits=True).numpy())
-    np.concatenate(rows)
-    return time.perf_counter() - started
+def emms(names: Sequence[str], photos: Path, watch: Watch) -> None:
+    from emms.run.executor import Inline
+    from emms.run.stage import Workspace
+    from emms.run.stages import EXTRACT, LIST, RESOLVE
+    from emms.spec import load_spec
+    from emms.store import Store
+
+    keep_freed_memory()
+    models = [{"source": "timm", "name": name, "pretrained": False} for name in names]
+    spec = load_spec({"dataset": {"format": "imagefolder", "path": str(photos)}, "models": models, "device": "cpu"})
+    with tempfile.TemporaryDirectory() as store:
+        do = Inline(Workspace(spec, Store(store)))
+        samples = do.one(LIST).samples
+        resolved = do.all(RESOLVE, [(model, samples) for model in spec.models])
+        with watch:
+            passes = do.all(EXTRACT, [(together, samples) for together in do.passes(resolved)])
+    assert all(member.computed and not member.failure for together in passes for member in together.members)
 
 
-def compare(count: int) -> None:
+ALTERNATIVES: dict[str, Callable[[Sequence[str], Path, Watch], None]] = {
+    "floor": floor,
+    "by hand": by_hand,
+    "one by one": one_by_one,
+    "emms": emms,
+}
+
+
+def cost(what: str, names: Sequence[str], photos: Path) -> Cost:
+    """Return what one alternative costs, in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_cost, what, names, photos).result()
+
+
+def _cost(what: str, names: Sequence[str], photos: Path) -> Cost:
+    importlib.import_module("timm")  # which is no part of the time
+    watch = Watch()
+    ALTERNATIVES[what](names, photos, watch)
+    return Cost(watch.seconds, watch.cpu_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def compare(count: int, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         photos = photographs(Path(folder), count)
-        samples = ImageFolder(format="imagefolder", path=photos).listing().samples
-        usual = {name: loop_seconds(name, samples["path"].to_list()) for name in NAMES}  # before the allocator is set
-        keep_freed_memory()
-        floor = {name: floor_seconds(name, count) for name in NAMES}
-        ours = emms_seconds(photos, samples, Path(folder) / "store")
-    for what, seconds in (("floor", floor), ("emms", ours), ("loop", usual)):
-        parts = ", ".join(f"{name} {s:.1f} s" for name, s in seconds.items())
-        print(f"{what:6} {sum(seconds.values()):7.1f} s  ({parts})")
-    print(f"emms / floor {sum(ours.values()) / sum(floor.values()):.3f}   (bar: 1.15)")
-    print(f"loop / emms  {sum(usual.values()) / sum(ours.values()):.2f}")
+        for names in (NETWORKS[:1], NETWORKS):
+            costs: dict[str, list[Cost]] = {what: [] for what in ALTERNATIVES}
+            for _ in range(repeats):
+                for what, measured in costs.items():
+                    measured.append(cost(what, names, photos))
+            print(f"{count:,} images, networks: {len(names)}, median of {repeats}")
+            for what, measured in costs.items():
+                seconds, cpu, megabytes = (median(numbers) for numbers in zip(*measured, strict=True))
+                print(f"  {what:10} {seconds:7.1f} s   {cpu:7.1f} s of CPU   {megabytes:7,.0f} MB")
+            for what in ("floor", "by hand", "one by one"):
+                pairs = list(zip(costs["emms"], costs[what], strict=True))
+                ratio = median(mine.seconds / its.seconds for mine, its in pairs)
+                cpu = median(mine.cpu_seconds / its.cpu_seconds for mine, its in pairs)
+                bar = f"   (bar: {BAR})" if what == "floor" else ""
+                print(f"  emms / {what}: {ratio:.2f} of the time, {cpu:.2f} of the CPU time{bar}")
 
 
-def memory(count: int) -> None:
-    """Print the peak memory of extracting features of so many images, in megabytes, in this process."""
-    with tempfile.TemporaryDirectory() as folder:
-        photos = photographs(Path(folder), 500, (96, 72))
-        samples = ImageFolder(format="imagefolder", path=photos).listing().samples
-        samples = pl.concat([samples] * (count // 500))
-        # A quick network, with features as wide as others': what must not grow with the images is the pipeline.
-        quick = members([ModelSpec(source="timm", name="mobilenetv3_small_050", pretrained=False)])
-        extract(
-            quick, ImageFolder(format="imagefolder", path=photos), samples, Store(f"{folder}/s"), torch.device("cpu")
-        )
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+def growth() -> None:
+    """Print how much more memory extraction takes for ten times as many images."""
+    peaks = []
+    for count in (2_000, 20_000):
+        with tempfile.TemporaryDirectory() as folder:
+            peaks.append(cost("emms", QUICK, photographs(Path(folder), count, (96, 72))).megabytes)
+        print(f"{count:6,} images: {peaks[-1]:,.0f} MB")
+    print(f"difference {peaks[1] / peaks[0] - 1:+.1%}   (bar: {GROWTH_BAR:.0%})")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--images", type=int, default=320)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--growth", action="store_true", help="measure only how peak memory grows with the images")
     asked = parser.parse_args()
-    if asked.memory_of:
-        memory(asked.memory_of)
-    elif asked.memory:
-        peaks = []
-        for images in (2000, 20000):
-            command = [sys.executable, __file__, "--memory-of", str(images)]
-            peaks.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-            print(f"{images:6,} images: {peaks[-1]:,.0f} MB")
-        print(f"difference {peaks[1] / peaks[0] - 1:+.1%}   (bar: 10%)")
+    if asked.growth:
+        growth()
     else:
-        compare(asked.count)
+        compare(asked.images, asked.repeats)

@@ -2,14 +2,16 @@
 
     python -m benchmarks.ranking [--cache FOLDER] [--datasets NAME ...] [--estimators NAME ...] [--models]
 
-Builds everything on any Debian machine: digits come with scikit-learn, clip art of 12 categories (1,688 pictures) and
-Fashion-MNIST (4,000 of them) from Debian's packages, fetched with `apt-get download` where they are not installed;
-networks come from PyPI packages and, untrained, from timm. The truth is the accuracy of the estimator `linear-probe`;
-the row of the same probe on other folds says how well the truth agrees with itself. Each mean has the standard
-deviation that it has when the candidates are drawn anew, with replacement.
+Needs nothing but a Debian machine with its package mirror: digits come with scikit-learn; clip art in 12 categories
+(1,688 pictures) and Fashion-MNIST (4,000 images of it) come in Debian packages, which are fetched with
+`apt-get download` unless they are installed. The networks come from PyPI packages and, untrained, from timm. The truth
+is the accuracy of the estimator `linear-probe`; the row of the same probe on other folds says how well the truth agrees
+with itself. The standard deviation of each mean is that over candidates drawn anew, with replacement.
 
-All is kept in the cache folder: the first run takes the better part of an hour on two cores, the next one a minute.
-`--models` also prints the candidates of each dataset by their truth, with the place that each estimator gives them.
+Everything is kept in the cache folder: the first run takes most of an hour on two cores, the next one a minute.
+`--models` also prints the candidates of each dataset, best first, with the place that each estimator gives them.
+
+The README has the table that was measured last.
 """
 
 from __future__ import annotations
@@ -63,12 +65,12 @@ VARIANTS: list[dict[str, Any]] = [
 CATEGORIES = ["animals", "buildings", "education", "electronics", "food", "geography"]
 CATEGORIES += ["office", "people", "plants", "recreation", "tools", "transportation"]
 PER_CATEGORY, SIDE, LARGEST = 200, 384, 20_000_000
-"""Clip art: pictures a category at most, the longest side they are scaled to, pixels above which they are left out."""
+"""Clip art: the most pictures per category, the longest side after scaling, the largest picture used, in pixels."""
 RESAMPLES = 1_000
 
 
 def datasets(cache: Path) -> dict[str, dict[str, Any]]:
-    """What a spec says of each dataset; fetches and prepares what is not there yet."""
+    """Return the part of a spec that describes each dataset; fetch and prepare what is missing."""
     fashion = debian("dataset-fashion-mnist", Path("usr/share/datasets/fashion-mnist"), cache)
     return {
         "digits": {"dataset": {"format": "digits"}},
@@ -78,7 +80,7 @@ def datasets(cache: Path) -> dict[str, dict[str, Any]]:
 
 
 def debian(package: str, path: Path, cache: Path) -> Path:
-    """Where a path of a Debian package lies: in the system if it is installed, else unpacked in the cache."""
+    """Return where a path of a Debian package is: in the system if it is installed, else unpacked in the cache."""
     folder = cache / "debian" / package
     for root in (Path("/"), folder):
         if (root / path).is_dir():
@@ -92,7 +94,7 @@ def debian(package: str, path: Path, cache: Path) -> Path:
 
 
 def clip_art(cache: Path) -> Path:
-    """A folder of clip art, one folder a category: at most PER_CATEGORY pictures, on white, scaled down."""
+    """Return a folder of clip art, one folder per category: at most PER_CATEGORY pictures, on white, scaled down."""
     target, part = cache / "clip-art", cache / "clip-art.part"
     if target.is_dir():
         return target
@@ -118,7 +120,7 @@ def clip_art(cache: Path) -> Path:
 
 
 def candidates() -> list[Any]:
-    """The models of a spec."""
+    """Return the models of a spec."""
     untrained = [
         {"source": "timm", "name": name, "layer": layer, "pretrained": False, "seed": seed}
         for name, layer, seed in UNTRAINED
@@ -127,13 +129,13 @@ def candidates() -> list[Any]:
 
 
 def estimators(names: Sequence[str]) -> list[dict[str, Any]]:
-    """The truth, then every registered estimator and its variants; or those of these names only."""
+    """Return the truth, then every registered estimator and its variants, or only those of these names."""
     every = [*({"name": name} for name in ESTIMATORS.names() if name != TRUTH), *VARIANTS]
     return [{"name": TRUTH}, *(entry for entry in every if not names or entry["name"] in names)]
 
 
 def scores(name: str, data: dict[str, Any], entries: list[dict[str, Any]], cache: Path) -> pl.DataFrame:
-    """Every candidate's score by every estimator on one dataset, and its `value`, the truth."""
+    """Return the score of every candidate by every estimator on one dataset, with its `value`, the truth."""
     where = {"store": str(cache / "store"), "output": cache / "runs" / name}
     ranking = emms.rank({**data, "models": candidates(), "estimators": entries, **where}, progress=Terminal())
     truth = ranking.scores.filter(estimator=TRUTH).select("model", value="score")
@@ -141,7 +143,7 @@ def scores(name: str, data: dict[str, Any], entries: list[dict[str, Any]], cache
 
 
 def agreement(scored: dict[str, pl.DataFrame], entries: list[dict[str, Any]]) -> Table:
-    """A row an estimator: weighted Kendall tau on each dataset, their mean; best first, few candidates last."""
+    """Return a row per estimator: weighted Kendall tau on each dataset, and their mean; the best first."""
     rows = []
     for estimator in (EstimatorSpec(**entry).id for entry in entries if entry != {"name": TRUTH}):
         own = {name: table.filter(estimator=estimator) for name, table in scored.items()}
@@ -150,9 +152,9 @@ def agreement(scored: dict[str, pl.DataFrame], entries: list[dict[str, Any]]) ->
         rows.append((float(np.mean(taus)), estimator, taus, _deviation(own), min(map(len, own.values())), seconds))
     table = Table(header_style="bold", box=None, padding=(0, 1))
     table.add_column("estimator", no_wrap=True)
-    for heading in (*scored, "mean", "deviation", "candidates", "seconds a model"):
+    for heading in (*scored, "mean", "deviation", "candidates", "seconds per model"):
         table.add_column(heading, justify="right")
-    # A measure that only some candidates have, such as one of source classifiers, is not compared with the others.
+    # Estimators that can score only some candidates, such as those that need a classifier, come last.
     rows.sort(key=lambda row: (-row[4], -np.nan_to_num(row[0], nan=-2)))
     for mean, estimator, taus, deviation, count, seconds in rows:
         cells = [_cell(number) for number in (*taus, mean, deviation)]
@@ -161,7 +163,7 @@ def agreement(scored: dict[str, pl.DataFrame], entries: list[dict[str, Any]]) ->
 
 
 def _deviation(own: dict[str, pl.DataFrame]) -> float:
-    """The standard deviation of the mean tau over resampled candidates, the same on all datasets."""
+    """Return the standard deviation of the mean tau over resampled candidates, the same on all datasets."""
     pairs = [table.sort("model").select("score", "value").to_numpy() for table in own.values()]
     if len({len(pair) for pair in pairs}) > 1 or len(pairs[0]) < 3:
         return float("nan")
@@ -174,7 +176,7 @@ def _tau(score: np.ndarray, value: np.ndarray) -> float:
 
 
 def places(scored: pl.DataFrame, title: str) -> Table:
-    """The candidates by their truth, with the place that each estimator gives them."""
+    """Return the candidates of a dataset, best first, with the place that each estimator gives them."""
     place = pl.col("score").rank("min", descending=True).over("estimator").cast(pl.Int64)
     wide = scored.with_columns(place=place).pivot("estimator", index=["model", "features", "value"], values="place")
     table = Table(title=title, header_style="bold", box=None, padding=(0, 1))
@@ -192,10 +194,12 @@ def _cell(number: float) -> str:
 def main() -> None:
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "emms-benchmarks" / "ranking"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, default=default, help="where everything is kept")
+    parser.add_argument("--cache", type=Path, default=default, help="where downloads and results are kept")
     parser.add_argument("--datasets", nargs="+", default=[], metavar="NAME", help="only these")
     parser.add_argument("--estimators", nargs="+", default=[], metavar="NAME", help="only these, with their variants")
-    parser.add_argument("--models", action="store_true", help="print also where each estimator places each candidate")
+    parser.add_argument(
+        "--models", action="store_true", help="also print the place of each candidate by each estimator"
+    )
     arguments = parser.parse_args()
     console, entries = Console(width=160), estimators(arguments.estimators)
     cache = arguments.cache.absolute()

@@ -14,7 +14,7 @@ import resource
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +97,7 @@ def seconds(work: Callable[[], object], repeats: int = 1) -> float:
     return min(times)
 
 
-def against_textbook(console: Console, cases: list[tuple[int, ...]]) -> None:
+def against_textbook(console: Console, cases: Sequence[tuple[int, ...]]) -> None:
     table = Table("N, D1, D2, K, classes", "EMMS", "textbook", "times faster", "dsyrk", "of a dsyrk", title="EMMS")
     for N, D1, D2, K, C in cases:
         X, Z, y = problem(N, D1, D2, K, C)

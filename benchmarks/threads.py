@@ -1,9 +1,9 @@
-"""Time of estimators that call numpy's and scipy's BLAS in turn, with and without limits on their threads.
+"""Time of estimators that alternate between numpy's and scipy's BLAS, with and without limits on their threads.
 
     python -m benchmarks.threads [--quick]
 
-On a machine that does nothing else the gain is about a factor of two; where other programs keep the cores busy, it is
-up to ten or more, since threads wait for others that the system has put aside.
+On an idle machine the gain is about a factor of two. Where other programs keep the cores busy it can be ten and more,
+since threads then wait for others that the system has suspended.
 """
 
 from __future__ import annotations

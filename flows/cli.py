@@ -195,8 +195,20 @@ def _show_plan(spec: Spec) -> None:
         out.print(estimate(plan.workspace, plan.to_extract), highlight=False, soft_wrap=True)
 
 
+def _open_closed_streams() -> None:
+    """Replace standard streams that are closed, as by `>&-`, with the null device, for child processes too."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # which gets the lowest free number
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115
+
+
 def main() -> None:
     """Run the command. Errors that the user can fix end with a message and exit code 2."""
+    _open_closed_streams()
     code = _run()
     for stream, other in ((_stdout, err), (_stderr, out)):
         if stream.error is not None:

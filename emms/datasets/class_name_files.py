@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from emms.datasets.files import open_regular
 from emms.errors import DatasetError
+from emms.files import open_regular
 
 _MAX_BYTES = 64 << 20  # ImageNet's longest list has three million
 

@@ -15,9 +15,9 @@ from PIL import Image
 from pydantic import Field
 
 from emms.datasets.base import LISTING, Dataset, Listing
-from emms.datasets.files import open_regular
 from emms.downstream.image_classification import ImageSample
 from emms.errors import DatasetError
+from emms.files import open_regular
 from emms.paths import UserPath
 
 _NAMES = [

@@ -9,7 +9,7 @@ from PIL import Image
 _NOT_READ = frozenset({"PDF", "PALM", "BUFR", "GRIB", "HDF5", "MPEG", "EPS", "WMF"})
 _FIRST = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # AVIF before HEIF: their files can start the same
 
-HEIC_REMEDY = "install pillow-heif (pip install 'emms[heic]')"
+HEIC_REMEDY = "install pillow-heif (pip install pillow-heif)"
 HEIC_EXTENSIONS = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
 DOCUMENT_EXTENSIONS = frozenset({".ai", ".eps", ".pdf", ".ps", ".svg", ".svgz"})
 KNOWN_EXTENSIONS = (

@@ -14,7 +14,7 @@ from emms.datasets.image_formats import DOCUMENT_EXTENSIONS, KNOWN_EXTENSIONS, i
 from emms.datasets.images import read_image
 from emms.datasets.unread import UnreadImages, extension
 from emms.downstream.image_classification import ImageSample
-from emms.errors import DatasetError
+from emms.errors import DatasetError, printable
 from emms.paths import UserPath
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
@@ -39,15 +39,16 @@ class ImageFolder(Dataset):
         """List the images, sorted by class folder, then by name.
 
         Raises DatasetError if the folder is missing or has another layout (fewer than two class folders, images outside
-        of class folders, a class folder without images, `train` and `test` instead of classes), or if `class_names`
-        does not name every class.
+        of class folders, a class folder without images, `train` and `test` instead of classes, a link from one class
+        to another), or if `class_names` does not name every class.
         """
         root = os.path.abspath(self.path)
         extensions = image_extensions()
         folders, not_listed = _class_folders(root, extensions)
+        real = [os.path.realpath(root), *(os.path.realpath(f"{root}/{folder}") for folder in folders)]
         ids, classes = [], []
         for index, folder in enumerate(folders):
-            images, others = _files(root, folder, extensions)
+            images, others = _files(root, folder, extensions, real)
             if not images:
                 raise _no_image(root, folder, others)
             ids += images
@@ -82,11 +83,11 @@ def _class_folders(root: str, extensions: frozenset[str]) -> tuple[list[str], li
     loose = [_text(root, name) for name in files if extension(name) in extensions]
     if loose:
         raise DatasetError(
-            f"dataset folder '{root}' has {len(loose)} images directly in it ('{loose[0]}', …); "
+            f"dataset folder '{root}' has {len(loose)} images directly in it ('{printable(loose[0])}', …); "
             f"put each into a folder named after its class"
         )
     if len(folders) < 2:
-        problem = f"only one class folder, '{folders[0]}'" if folders else "no class folders"
+        problem = f"only one class folder, '{printable(folders[0])}'" if folders else "no class folders"
         raise DatasetError(f"dataset folder '{root}' has {problem}; it needs two or more, one per class")
     if {folder.lower() for folder in folders} <= _SPLITS:
         raise DatasetError(
@@ -96,12 +97,16 @@ def _class_folders(root: str, extensions: frozenset[str]) -> tuple[list[str], li
     return folders, [name for name in files if extension(name) in KNOWN_EXTENSIONS - DOCUMENT_EXTENSIONS]
 
 
-def _files(root: str, class_folder: str, extensions: frozenset[str]) -> tuple[list[str], list[str]]:
+def _files(
+    root: str, class_folder: str, extensions: frozenset[str], reserved: list[str]
+) -> tuple[list[str], list[str]]:
     """Return the images below a class folder, and all other files, as sorted POSIX paths relative to `root`.
 
     Links are followed. Everything with the extension of an image is listed, even a dead link or a named pipe; the error
-    is raised when it is read.
+    is raised when it is read. Raises DatasetError for a link to a folder that contains, or is in, one of the `reserved`
+    folders (real paths of the dataset and of all classes): it would give this class the images of others.
     """
+    own = os.path.realpath(f"{root}/{class_folder}")
     images: list[str] = []
     others: list[str] = []
     pending, seen = [class_folder], set()
@@ -110,6 +115,8 @@ def _files(root: str, class_folder: str, extensions: frozenset[str]) -> tuple[li
         if (real := os.path.realpath(f"{root}/{folder}")) in seen:  # a link to a folder that was already listed
             continue
         seen.add(real)
+        if real != f"{reserved[0]}/{folder}":  # there is a link in the path
+            _check_link(f"{root}/{folder}", real, own, reserved)
         for entry in _scan(f"{root}/{folder}"):
             if _is_folder(entry):
                 pending.append(f"{folder}/{_text(root, entry.name)}")
@@ -121,13 +128,25 @@ def _files(root: str, class_folder: str, extensions: frozenset[str]) -> tuple[li
     return sorted(images), sorted(others)
 
 
+def _check_link(path: str, real: str, own: str, reserved: list[str]) -> None:
+    dataset, *classes = reserved
+    classes.remove(own)  # once: another class folder may be a link to the same folder
+    inside = next((folder for folder in classes if f"{real}/".startswith(f"{folder}/")), None)
+    around = next((folder for folder in [dataset, *classes] if f"{folder}/".startswith(f"{real}/")), None)
+    if inside or around:
+        raise DatasetError(
+            f"'{printable(path)}' is a link to '{printable(real)}', which has images of other classes; remove the "
+            f"link: its images would get the label of the class folder that it is in"
+        )
+
+
 def _no_image(root: str, folder: str, others: list[str]) -> DatasetError:
-    unread = UnreadImages(root, others)
+    unread, name = UnreadImages(root, others), printable(f"{root}/{folder}")
     if unread:
         return DatasetError(
-            f"class folder '{root}/{folder}' has only images that are not read: {unread.groups()}; {unread.remedy()}"
+            f"class folder '{name}' has only images that are not read: {unread.groups()}; {unread.remedy()}"
         )
-    return DatasetError(f"class folder '{root}/{folder}' has no images; add some, or remove the folder")
+    return DatasetError(f"class folder '{name}' has no images; add some, or remove the folder")
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:

@@ -8,10 +8,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from emms.datasets.files import NotRegularFileError, open_regular
 from emms.datasets.image_formats import HEIC_REMEDY, SIGNATURE_LENGTH, image_formats, recognise, register_heic
 from emms.datasets.quiet_pillow import quiet_pillow
 from emms.errors import BadSampleError, MissingDecoderError
+from emms.files import NotRegularFileError, open_regular
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

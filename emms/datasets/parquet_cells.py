@@ -17,7 +17,7 @@ from threading import Lock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emms.datasets.files import check_regular
+from emms.files import check_regular
 
 _BUFFER = 1 << 20  # bytes of the column read from the file at once
 _BATCH = 32  # cells decoded at once

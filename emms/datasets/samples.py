@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from emms.datasets.base import LISTING, Dataset, Listing
 from emms.datasets.selection import stratified
 from emms.downstream import Downstream
-from emms.errors import DatasetError, StoreError
+from emms.errors import DatasetError, StoreError, printable
 from emms.store import Key, Meta, Store, digest
 from emms.store.digests import SETTLED_NS, FileDigests, sha256_of
 
@@ -228,7 +228,7 @@ def describe(skipped: Sequence[Skipped], total: int) -> str:
     """Return text that names up to five of the samples that cannot be read, with reasons."""
     lines = [
         f"{len(skipped)} of {total} samples cannot be read:",
-        *(f"  {bad.id}: {bad.reason}" for bad in skipped[:_SHOWN]),
+        *(f"  {printable(bad.id)}: {printable(bad.reason, None)}" for bad in skipped[:_SHOWN]),
     ]
     return "\n".join(lines + ([f"  and {len(skipped) - _SHOWN} more"] if len(skipped) > _SHOWN else []))
 

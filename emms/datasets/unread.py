@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from emms.datasets.files import open_regular
 from emms.datasets.image_formats import (
     HEIC_EXTENSIONS,
     HEIC_REMEDY,
@@ -13,6 +12,7 @@ from emms.datasets.image_formats import (
     SIGNATURE_LENGTH,
     recognise,
 )
+from emms.files import open_regular
 
 _OPENED_PER_EXTENSION = 100
 _OPENED = 1000  # in total: on a network drive each may take a millisecond

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from os import PathLike
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from polars.exceptions import PolarsError
 
 from emms.errors import EMMSError, did_you_mean
+from emms.files import open_regular
 
 TRUTH_COLUMNS = ("value", "finetuned_accuracy", "accuracy")
 """Allowed names of the column of values in a truth table. Other numeric columns may be ranks or losses."""
@@ -24,7 +25,8 @@ def read_table(path: str | PathLike[str]) -> pl.DataFrame:
     Raises EMMSError if the file is missing, empty or of another format, or if two columns have the same name.
     """
     try:
-        data = Path(path).read_bytes()
+        with open_regular(os.fspath(path)) as file:
+            data = file.read()
     except OSError as cause:
         raise EMMSError(f"table '{path}' cannot be read: {cause.strerror or cause}; check the path") from cause
     if not data.strip():
@@ -35,7 +37,7 @@ def read_table(path: str | PathLike[str]) -> pl.DataFrame:
         first_line = str(cause).strip().partition("\n")[0]
         raise EMMSError(
             f"table '{path}' is neither a CSV in UTF-8 nor a valid Parquet file: {first_line}; "
-            f"write it again, with commas between the columns"
+            f"write it again, with commas between the columns, and quotes around a name that contains a comma"
         ) from cause
 
 

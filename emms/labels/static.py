@@ -86,7 +86,8 @@ class StaticVectors(LabelEncoder):
             more = f" (and of {', '.join(others)}{', …' if len(unknown) > 6 else ''})" if others else ""
             raise LabelEncoderError(
                 f"label encoder '{self.name}' knows none of the words of '{text}' (unknown: {why}){more}; "
-                f"rename the class, or use an encoder with subword tokens, such as packaged:all-minilm-l6-v2, or for "
+                f"give it a name in words (`class_names:` of the dataset), or use an encoder with subword tokens, such "
+                f"as packaged:all-minilm-l6-v2, or for "
                 f"other languages than English hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
             )
 

@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import threading
+import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sized
 from pathlib import Path
@@ -147,6 +148,8 @@ def _load(path: Path, head: bytes) -> Any:
     if head[8:9] == b"{":
         return safetensors.torch.load_file(path)
     if head.startswith(b"PK"):
+        if not zipfile.is_zipfile(path):  # its directory is at the end
+            raise ModelError(f"checkpoint '{path}' is cut off; copy or download it again")
         return _load_archive(path)
     if head.startswith(b"\x80"):  # before torch 1.6
         return torch.load(path, map_location="cpu", weights_only=True)

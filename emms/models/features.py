@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
+from pydantic import FiniteFloat, NonNegativeInt, PositiveInt, model_validator
 
 from emms.models.base import View
 from emms.store import Artifact, Key, Meta, Store
@@ -34,16 +35,23 @@ class ShardMeta(Meta):
     """Metadata of a shard of features."""
 
     model: str
-    samples: int
+    samples: NonNegativeInt
     """Number of samples, including skipped ones."""
     skipped: list[SkippedRow]
     """Samples that cannot be read, which have no features."""
-    dimension: int
-    parameters: int
-    throughput: float
+    dimension: PositiveInt
+    parameters: NonNegativeInt
+    throughput: FiniteFloat
     """Samples per second: the median over the batches."""
     constant: bool
     """Whether all samples have the same features."""
+
+    @model_validator(mode="after")
+    def _check_rows(self) -> Self:
+        rows = [sample.row for sample in self.skipped]
+        if rows != sorted(set(rows)) or not all(0 <= row < self.samples for row in rows):
+            raise ValueError("rows of skipped samples must increase, and be within the shard")
+        return self
 
 
 class FeaturesKey(Key):

@@ -69,7 +69,7 @@ class Terminal:
     def stop(self) -> None:
         """Stop the run: the next call of `stage` or `advance` raises KeyboardInterrupt. May be called in any thread."""
         self._stopping = True
-        self.console.print("stopping …", highlight=False)
+        self._print("stopping …")
 
     def kept(self, what: str, done: int, total: int) -> None:
         """Record how many samples of a model are in the store."""
@@ -87,7 +87,7 @@ class Terminal:
         """Print the phase that begins. Raises KeyboardInterrupt if the run is to stop."""
         self._interrupt()
         self._phase, self._began = name, time.monotonic()
-        self.console.print(f"{name} …", style="dim", markup=False, highlight=False)
+        self._print(f"{name} …", "dim")
 
     def advance(self, what: str, done: int, total: int, throughput: float) -> None:
         """Update the bar of a model. Raises KeyboardInterrupt if the run is to stop."""
@@ -96,20 +96,25 @@ class Terminal:
             self._bars[what] = self._progress.add_task(what, total=total, completed=done, throughput=0.0)
         self._progress.update(self._bars[what], completed=done, total=total, throughput=throughput)
         if done == total and not self.console.is_terminal:
-            self.console.print(f"  {what}: {total:,} samples", markup=False, highlight=False)
+            self._print(f"  {what}: {total:,} samples")
 
     def failed(self, what: str, reason: str) -> None:
         """Print the reason why something is left out."""
         if what in self._bars:
             self._progress.stop_task(self._bars[what])
-        self.console.print(f"left out: {reason}", style="red", markup=False, highlight=False)
+        self._print(f"left out: {reason}", "red")
 
     def warn(self, message: str) -> None:
         """Print a warning, once."""
         if message in self._warned:
             return
         self._warned.add(message)
-        self.console.print(f"warning: {message}", style="yellow", markup=False, highlight=False)
+        self._print(f"warning: {message}", "yellow")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        # A line of a log is one line, however long.
+        one_line = not self.console.is_terminal
+        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=one_line)
 
     def _interrupt(self) -> None:
         if self._stopping:
@@ -122,11 +127,7 @@ class Terminal:
             running = [task for task in self._progress.tasks if not task.finished]
             parts = [f"{task.description} {task.completed:,.0f} of {task.total:,.0f}" for task in running[:2]]
             more = [f"{len(running) - 2} more"] if len(running) > 2 else []
-            self.console.print(
-                f"{self._phase}: {', '.join([*parts, *more]) or 'at work'}, for {seconds:,.0f} s",
-                markup=False,
-                highlight=False,
-            )
+            self._print(f"{self._phase}: {', '.join([*parts, *more]) or 'at work'}, for {seconds:,.0f} s")
 
 
 class _Throughput(ProgressColumn):

@@ -77,9 +77,10 @@ def _check_truth(spec: Spec) -> None:
     truth = read_truth(spec)
     known = truth["model"].to_list()
     if not set(known) & set(ids):
+        near = next(filter(None, (did_you_mean(name, ids) for name in known)), "")
         raise SpecError(
-            f"truth '{spec.truth}' has none of the ranked models (it has '{known[0]}', the spec '{ids[0]}'"
-            f"{did_you_mean(ids[0], known)}); its column `model` must have names as printed by `emms rank --dry-run`"
+            f"truth '{spec.truth}' has none of the ranked models (it has '{known[0]}', the spec '{ids[0]}'){near}; its "
+            f"column `model` must have names as printed by `emms rank --dry-run`, or each model's `alias:`"
         )
     scores = {"dataset": spec.dataset.name, "model": ids, "estimator": "any", "score": [0.0] * len(ids)}
     evaluate(pl.DataFrame(scores), truth)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from pydantic import FiniteFloat
+
 from emms.store import Key, Meta
 
 
@@ -45,8 +47,8 @@ class ScoreMeta(Meta):
 
     model: str
     estimator: str
-    score: float
-    folds: list[float]
+    score: FiniteFloat
+    folds: list[FiniteFloat]
     seconds: float
     dimension: int
     parameters: int

@@ -113,7 +113,7 @@ print(len(listing.samples), *listing.notes)
 """
     assert without(code, photos) == (
         "2 3 files that look like images are not read: 3 .heic (first: apple/IMG_0.HEIC); "
-        "install pillow-heif (pip install 'emms[heic]') or convert them"
+        "install pillow-heif (pip install pillow-heif) or convert them"
     )
 
 
@@ -127,7 +127,7 @@ except EMMSError as error:
 """
     assert without(code, photos) == (
         f"class folder '{photos}/apple' has only images that are not read: "
-        "3 .heic (first: apple/IMG_0.HEIC); install pillow-heif (pip install 'emms[heic]') or convert them"
+        "3 .heic (first: apple/IMG_0.HEIC); install pillow-heif (pip install pillow-heif) or convert them"
     )
 
 
@@ -139,7 +139,7 @@ try:
 except EMMSError as error:
     print(error)
 """
-    expected = "a HEIC image; install pillow-heif (pip install 'emms[heic]'), or convert it to JPEG"
+    expected = "a HEIC image; install pillow-heif (pip install pillow-heif), or convert it to JPEG"
     assert without(code, photos / "apple" / "1.jpg") == expected
 
 

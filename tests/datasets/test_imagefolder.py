@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from emms.datasets import unread
-from emms.datasets.files import open_regular
 from emms.datasets.image_formats import KNOWN_EXTENSIONS, image_extensions
 from emms.datasets.imagefolder import ImageFolder
 from emms.errors import BadSampleError, DatasetError
+from emms.files import open_regular
 
 
 def put(path, colour="red"):
@@ -221,6 +221,26 @@ def test_links_are_followed_and_loops_end(photos, tmp_path):
     (photos / "cat" / "loop").symlink_to(photos / "cat")
     assert "horse/1.png" in ids(photos)
     assert [i for i in ids(photos) if "loop" in i] == []
+
+
+@pytest.mark.parametrize("target", ["..", "../..", "../dog", "../dog/puppies"])
+def test_a_link_to_images_of_other_classes_raises(photos, target):
+    put(photos / "dog" / "puppies" / "1.png")
+    (photos / "cat" / "link").symlink_to(target)
+    with pytest.raises(DatasetError, match=r"cat/link' is a link to .* which has images of other classes"):
+        ids(photos)
+
+
+def test_one_folder_as_two_classes_raises(photos):
+    (photos / "puma").symlink_to("cat")
+    with pytest.raises(DatasetError, match=r"puma' is a link to .* which has images of other classes"):
+        ids(photos)
+
+
+def test_names_cannot_control_the_terminal(photos):
+    (photos / "bad\x1b[31m\n").mkdir()
+    with pytest.raises(DatasetError, match=r"class folder '.*/bad\\x1b\[31m\\n' has no images"):
+        ids(photos)
 
 
 def test_a_dead_link_is_a_bad_sample(photos):

@@ -2,7 +2,9 @@
 
 import contextlib
 import itertools
+import os
 from math import inf, nan
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -251,8 +253,15 @@ def test_a_damaged_parquet_file_raises(tmp_path, truth_csv):
 
 
 def test_a_folder_raises(tmp_path, truth_csv):
-    with pytest.raises(EMMSError, match="Is a directory"):
+    with pytest.raises(EMMSError, match="a folder, not a regular file"):
         evaluate_csv(tmp_path, truth_csv)
+
+
+def test_pipes_and_devices_raise_at_once(tmp_path, truth_csv):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path, kind in ((tmp_path / "pipe.csv", "a named pipe"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(EMMSError, match=f"{kind}, not a regular file"):
+            evaluate_csv(path, truth_csv)
 
 
 @settings(deadline=None)

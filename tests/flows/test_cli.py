@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -332,3 +333,10 @@ def test_an_unexpected_error_has_its_own_exit_code(emms, spec, monkeypatch):
     assert "ZeroDivisionError" in err
     assert "bug in emms" in err
     assert "Traceback" not in err
+
+
+def test_commands_are_completed_in_a_shell():
+    completion = {"_EMMS_COMPLETE": "complete_bash", "COMP_WORDS": "emms ra", "COMP_CWORD": "1"}
+    command = [Path(sys.executable).with_name("emms")]
+    done = subprocess.run(command, env=os.environ | completion, capture_output=True, text=True)
+    assert done.stdout.split() == ["rank"], done.stderr

@@ -142,6 +142,17 @@ def test_a_full_output_stream_is_reported_and_loses_no_results(environment, tmp_
     assert "Traceback" not in other
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_cost_no_result(environment, tmp_path, closed):
+    (tmp_path / "spec.yaml").write_text(SMALL)
+    command = f"{sys.executable} -m flows.cli rank spec.yaml --output out {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_csv(tmp_path / "out" / "ranking.csv").height == 1
+    assert "Traceback" not in done.stderr
+    assert "usage data" not in done.stdout + done.stderr  # Prefect's, which is switched off
+
+
 @pytest.fixture
 def server(environment, tmp_path) -> Iterator[str]:
     with socket.socket() as free:

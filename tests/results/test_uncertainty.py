@@ -169,7 +169,7 @@ def test_equal_scores_rarely_differ_significantly():
 
 @pytest.mark.parametrize("value", [1.01, -0.2, np.nan])
 def test_a_score_outside_0_and_1_raises(value):
-    with pytest.raises(EMMSError, match=f"is {value:g}, but proportions lie between 0 and 1"):
+    with pytest.raises(EMMSError, match=f"is {value:g}, but proportions are between 0 and 1"):
         uncertainty(np.array([0.5, value]), np.full((5, 2), 0.5), seed=0, samples=100)
 
 

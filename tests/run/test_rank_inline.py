@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from emms.datasets.imagefolder import ImageFolder
 from emms.errors import DatasetError
 from emms.progress import Silent
 from emms.results.terminal import Terminal
+from emms.store.keys import digest
 
 WHOLE = {"source": "timm", "name": "mobilenetv3_small_050", "pretrained": False}
 OTHER = {"source": "timm", "name": "test_vit", "pretrained": False}
@@ -158,6 +160,41 @@ def test_the_settings_of_torch_are_restored(settings):
         assert torch.backends.cudnn.benchmark
     finally:
         torch.backends.cudnn.benchmark = False
+
+
+def test_a_run_whose_scores_are_all_stored_reads_no_features(settings, tmp_path):
+    expected = emms.rank(settings).scores
+    shutil.rmtree(tmp_path / "store" / "features")
+    again = emms.rank(settings)
+    assert again.scores.equals(expected)
+    assert not (tmp_path / "store" / "features").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("scores", {"score": float("inf")}),
+        ("scores", {"score": float("nan")}),
+        ("scores", {"folds": [float("inf")]}),
+        ("features", {"samples": -1}),
+        ("features", {"dimension": 0}),
+        ("features", {"skipped": [{"row": 99, "reason": "x"}]}),
+        ("features", {"skipped": [{"row": 0, "reason": "x"}] * 2}),
+    ],
+)
+def test_artifacts_with_impossible_numbers_are_computed_again(settings, tmp_path, kind, change):
+    expected = emms.rank(settings).scores.drop("seconds")
+    if kind == "features":
+        shutil.rmtree(tmp_path / "store" / "scores")
+    (manifest,) = (tmp_path / "store" / kind).rglob("manifest.json")
+    content = json.loads(manifest.read_text())
+    del content["sha256"]
+    content["meta"] |= change
+    manifest.write_text(json.dumps({**content, "sha256": digest(content)}))
+    again = emms.rank(settings)
+    assert again.scores.drop("seconds").equals(expected)
+    assert len(again.run["scores"]["computed"]) == 1
+    assert len(again.run["features"]["computed"]) == (kind == "features")
 
 
 def test_the_table_of_scores_has_every_estimator(settings):

@@ -75,7 +75,7 @@ def test_what_a_spec_can_be_loaded_from(source):
         (("{format: digits}", "{path: x}"), r"line 1, dataset: has no `format:`"),
         (
             ("{format: digits}", "photos"),
-            r"line 1, dataset: 'photos' has no format .*\{format: imagefolder, path: photos",
+            r"line 1, dataset: 'photos' has no format; .*\{format: imagefolder, path: photos",
         ),
         (("{format: digits}", "{format: imagefolder, path: ''}"), r"line 1, dataset.path: is empty; name a file"),
         (("{format: digits}", "{format: imagefolder}"), r"dataset.path: is required"),

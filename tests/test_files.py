@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from emms.datasets.files import NotRegularFileError, check_regular, open_regular
+from emms.files import NotRegularFileError, check_regular, open_regular
 
 
 def test_a_regular_file_and_a_link_to_one(tmp_path):
