@@ -233,7 +233,8 @@ def test_models_and_estimators_are_listed(emms):
     assert ["packaged:efficientnet-lite0", "1,280", "4.7", "0.38"] in rows
     assert ["timm:tf_efficientnet_lite0.in1k", "1,280", "4.7", "0.38"] in rows
     code, out, err = emms("models")
-    assert (code, len(out.splitlines()) > 3000, "names" in err) == (0, True, True)
+    networks = {*timm.list_models(), *timm.list_pretrained()}
+    assert (code, len(out.splitlines()) > len(networks), "names" in err) == (0, True, True)
     code, out, _ = emms("estimators")
     assert (code, "emms" in out, "logme" in out, "2308.06262" in out) == (0, True, True, True)
     assert emms("--version")[1].startswith("emms ")

@@ -187,7 +187,11 @@ def test_a_run_on_the_users_server_has_readable_names(environment, tmp_path, ser
     assert flow_run["parameters"]["spec"]["limit"] == 120
     task_runs = ask(server, "task_runs")
     names = {run["name"] for run in task_runs}
-    assert {"prepare digits", "embed labels by packaged:glove-6b-50d", "resolve packaged:efficientnet-lite0"} <= names
+    assert {
+        "list samples of digits",
+        "embed labels by packaged:glove-6b-50d",
+        "resolve packaged:efficientnet-lite0",
+    } <= names
     assert "score packaged:efficientnet-lite0 by emms" in names
     assert any(run["name"].startswith("extract ") and run["tags"] == ["emms-extract"] for run in task_runs)
     assert {artifact["key"] for artifact in ask(server, "artifacts")} >= {"emms-ranking", "emms-notes"}
