@@ -178,10 +178,14 @@ def compare(count: int, repeats: int) -> None:
                 print(f"  {what:10} {seconds:7.1f} s   {cpu:7.1f} s of CPU   {megabytes:7,.0f} MB")
             for what in ("floor", "by hand", "one by one"):
                 pairs = list(zip(costs["emms"], costs[what], strict=True))
-                ratio = median(mine.seconds / its.seconds for mine, its in pairs)
-                cpu = median(mine.cpu_seconds / its.cpu_seconds for mine, its in pairs)
+                wall = spread([mine.seconds / its.seconds for mine, its in pairs])
+                cpu = spread([mine.cpu_seconds / its.cpu_seconds for mine, its in pairs])
                 bar = f"   (bar: {BAR})" if what == "floor" else ""
-                print(f"  emms / {what}: {ratio:.2f} of the time, {cpu:.2f} of the CPU time{bar}")
+                print(f"  emms / {what}: time {wall}, CPU time {cpu}{bar}", flush=True)
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def growth() -> None:
