@@ -9,7 +9,11 @@ by hand   per batch: decode by Pillow, prepare by timm's transform for each netw
 one by one  the same, network by network: each image is decoded once for each of them
 emms      the stage of a run that extracts features: from images on disk to features in the store
 All take batches of 16 and use torch's threads; all but `one by one` use the memory format and the allocator that suit
-a CPU. Networks are untrained. Loading them is part of the time except in `floor`.
+a CPU. Networks are untrained. Loading them, some two seconds of CPU time each, is part of the time except in `floor`,
+so it shows in the ratio where images are few.
+
+Measured last with one network, on two cores that other programs kept busy, which makes wall time of little use: by CPU
+time 1.16 of `floor`, 0.88 of `by hand`, 0.51 of `one by one`; peak memory 1.3 GB, that of `floor` 1.2 GB.
 """
 
 from __future__ import annotations
@@ -178,10 +182,14 @@ def compare(count: int, repeats: int) -> None:
                 print(f"  {what:10} {seconds:7.1f} s   {cpu:7.1f} s of CPU   {megabytes:7,.0f} MB")
             for what in ("floor", "by hand", "one by one"):
                 pairs = list(zip(costs["emms"], costs[what], strict=True))
-                ratio = median(mine.seconds / its.seconds for mine, its in pairs)
-                cpu = median(mine.cpu_seconds / its.cpu_seconds for mine, its in pairs)
+                wall = spread([mine.seconds / its.seconds for mine, its in pairs])
+                cpu = spread([mine.cpu_seconds / its.cpu_seconds for mine, its in pairs])
                 bar = f"   (bar: {BAR})" if what == "floor" else ""
-                print(f"  emms / {what}: {ratio:.2f} of the time, {cpu:.2f} of the CPU time{bar}")
+                print(f"  emms / {what}: time {wall}, CPU time {cpu}{bar}", flush=True)
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def growth() -> None:

@@ -5,6 +5,10 @@
 Features are float32 and in memory. The baseline builds the N x D2 x K label tensor in float64, standardises, and
 solves for w and t by `numpy.linalg.lstsq`. `dsyrk` alone is the least that any method of normal equations costs.
 `--parquet` scores as many rows of 512 features from a Parquet file in the system's temporary folder as well.
+
+Measured last with `--quick --parquet 20000`, so on small problems only: EMMS 106 times faster than the textbook way
+with classes and 149 times with labels per sample; LogME 11 times faster than looped; from Parquet, 77 % of the speed of
+reading and dsyrk alone.
 """
 
 from __future__ import annotations
