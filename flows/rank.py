@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.states import Completed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from emms.run.checks import check_run
+from emms.run.checks import check
 from emms.run.references import Outcome
 from emms.run.stage import Workspace
 from emms.run.walk import rank_candidates
@@ -28,7 +28,7 @@ def rank(spec: Spec) -> State[Outcome]:
     If a candidate fails, the others are ranked, and the run ends in the state CompletedWithFailures.
     If all fail, or the dataset, the labels or the store cannot be used, the run fails.
     """
-    check_run(spec)
+    check(spec)
     outcome = rank_candidates(spec, PrefectExecutor(Workspace(spec, Store(spec.store))))
     ranking = write_results.submit(spec, outcome).result()
     if not ranking.failed:

@@ -43,11 +43,10 @@ def _run_flow(spec: Spec, terminal: Terminal) -> Any:
     server.start()
     from emms.hardware import keep_freed_memory
     from emms.progress import listener
-    from emms.run.checks import check_models, check_run
+    from emms.run.checks import check
 
     keep_freed_memory()
-    check_run(spec)
-    check_models(spec)
+    check(spec)
     from flows.rank import rank as flow
 
     server.join()

@@ -24,9 +24,11 @@ class PrefectExecutor(Executor):
         results: list[R | Failed] = []
         for future in futures:
             result = future.result(raise_on_failure=False)
-            if isinstance(result, fatal):
-                raise result
-            results.append(Failed(reason_of(result), result) if isinstance(result, BaseException) else result)
+            if isinstance(result, BaseException):
+                if isinstance(result, fatal) or not isinstance(result, Exception):
+                    raise result
+                result = Failed(reason_of(result), result)
+            results.append(result)
         return results
 
 

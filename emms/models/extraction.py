@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -43,19 +43,20 @@ class Extraction:
     """Compute the features of samples by networks, as far as they are not in the store.
 
     records: rows of the dataset's listing, each with the digest of its file. shards: the digest of the contents of
-    each shard of `shard_rows` records. batch_size: samples per forward pass, by default as suits the device; halved for
-    a network that runs out of memory.
+    each shard of `shard_rows` records. since: time (ns) before the records were read; files that change later are an
+    error. batch_size: samples per forward pass, by default as suits the device; halved for a network that runs out of
+    memory.
     """
 
     dataset: Dataset
     records: pl.DataFrame
     shards: Sequence[str]
+    since: int
     store: Store
     device: torch.device
     batch_size: int | None = None
     on_bad_sample: Literal["stop", "skip"] = "stop"
     shard_rows: int = SHARD_ROWS
-    _began: int = field(default_factory=time.time_ns)
 
     def run(self, members: Sequence[Member]) -> None:
         """Extract the features of all candidates of one pass; a candidate that fails does not affect the others.
@@ -123,7 +124,7 @@ class Extraction:
         except BaseException:
             self._save([shard for shard in shards if shard.member.active], networks, records, first)
             raise
-        confirm(records, self._began)
+        confirm(records, self.since)
         for shard in shards:
             shard.finish(networks[shard.member.network], first, total)
 
@@ -165,7 +166,7 @@ class Extraction:
         self, shards: Sequence[Shard], networks: dict[str, Network], records: Sequence[Record], first: int
     ) -> None:
         done = max((shard.done for shard in shards), default=0)
-        confirm(records[:done], self._began)
+        confirm(records[:done], self.since)
         for shard in shards:
             shard.save(networks[shard.member.network], first, len(self.records))
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from emms.errors import StoreError
 from emms.results.ranking_table import ranking_table
-from emms.results.uncertainty import uncertainty
+from emms.results.uncertainty import uncertainty, without_rounding
 
 SCORES = pl.Schema(
     {
@@ -118,13 +118,15 @@ def ordered(candidates: pl.DataFrame, folds: np.ndarray | None, seed: int, sampl
     of each fold, in the order of the M candidates; None if the estimator is not cross-validated. samples: the number of
     samples of which scores are proportions; None if they are not proportions.
     """
+    # Scores that differ by rounding are equal, so that the order does not depend on the processor.
+    candidates = candidates.with_columns(level=without_rounding(candidates["score"].to_numpy()))
     if folds is not None:
         computed = uncertainty(candidates["score"].to_numpy(), folds, seed, samples=samples)
         frame = candidates.with_columns(rank=computed.rank, low=computed.low, high=computed.high, best_3=computed.best)
     else:
         missing = pl.lit(None, pl.Float64)
         frame = candidates.with_columns(
-            pl.col("score").rank("min", descending=True).cast(pl.Int64).alias("rank"),
+            pl.col("level").rank("min", descending=True).cast(pl.Int64).alias("rank"),
             *(missing.alias(name) for name in ("low", "high", "best_3")),
         )
-    return frame.sort("rank", "score", "model", descending=[False, True, False]).select(RANKING.names()).cast(RANKING)
+    return frame.sort("rank", "level", "model", descending=[False, True, False]).select(RANKING.names()).cast(RANKING)

@@ -62,7 +62,7 @@ def uncertainty(
     low, high = _t_interval(scores, folds, of_mean) if samples is None else _wilson(scores, folds, of_mean, samples)
 
     # Merge candidates that are identical up to rounding, and sort them, so that their order does not matter.
-    rows = np.apply_along_axis(_without_rounding, 1, np.vstack([scores, folds]))
+    rows = np.apply_along_axis(without_rounding, 1, np.vstack([scores, folds]))
     distinct, place, counts = np.unique(rows, axis=1, return_inverse=True, return_counts=True)
     place, differences = place.reshape(-1), _Differences(distinct[0], distinct[1:], of_mean, samples)
     some_are_not = best < len(scores)
@@ -105,7 +105,7 @@ def _wilson(scores: np.ndarray, folds: np.ndarray, of_mean: float, samples: int)
     return np.clip(middle - half, 0, scores), np.clip(middle + half, scores, 1)
 
 
-def _without_rounding(values: np.ndarray) -> np.ndarray:
+def without_rounding(values: np.ndarray) -> np.ndarray:
     """Return values (M,) with those that differ only by rounding made equal."""
     order = np.argsort(values)
     ordered = values[order]

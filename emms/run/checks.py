@@ -22,9 +22,12 @@ from emms.store import Store
 from emms.store.folders import removed_after
 
 
-def check_run(spec: Spec) -> None:
-    """Raise SpecError with all faults in the device, store, output, truth, label encoders and estimators of a spec."""
-    _report(
+def check(spec: Spec) -> None:
+    """Check everything that a spec names: device, store, output, truth, label encoders, estimators and models.
+
+    Raises SpecError with all faults.
+    """
+    faults = _faults(
         [
             lambda: spec.device == "auto" or choose_device(spec.device),
             lambda: Store(spec.store).check_writable(),
@@ -32,13 +35,13 @@ def check_run(spec: Spec) -> None:
             lambda: _check_truth(spec),
             *(_later(lambda e: ENCODERS.get(e.source)(e.name, e.pooling), encoder) for encoder in spec.label_encoders),
             *(_later(_check_estimator, estimator) for estimator in spec.estimators),
+            *(_later(_check_model, (model, spec)) for model in spec.models),
         ]
     )
-
-
-def check_models(spec: Spec) -> None:
-    """Raise SpecError with all candidates whose name, layer, pooling or checkpoint is invalid."""
-    _report([_later(_check_model, (model, spec)) for model in spec.models])
+    if faults:
+        raise SpecError(
+            faults[0] if len(faults) == 1 else "\n".join([f"{len(faults)} faults:", *(f"  {f}" for f in faults)])
+        )
 
 
 def _check_model(model_and_spec: tuple[ModelSpec, Spec]) -> None:
@@ -90,14 +93,11 @@ def _later(check: Callable[[Any], object], argument: Any) -> Callable[[], object
     return lambda: check(argument)
 
 
-def _report(checks: list[Callable[[], object]]) -> None:
+def _faults(checks: list[Callable[[], object]]) -> list[str]:
     faults = []
-    for check in checks:
+    for one in checks:
         try:
-            check()
+            one()
         except EMMSError as fault:
             faults.append(str(fault))
-    if faults:
-        raise SpecError(
-            faults[0] if len(faults) == 1 else "\n".join([f"{len(faults)} faults:", *(f"  {f}" for f in faults)])
-        )
+    return faults

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
-from emms.run.checks import check_models, check_run
+from emms.run.checks import check
 from emms.run.executor import Call, Errors, Executor, reason_of
 from emms.run.references import Extracted, Listed, Resolved
 from emms.run.stage import Failed, R, Stage, Workspace, found
-from emms.run.stages import LIST
 from emms.run.walk import rank_candidates
 from emms.spec import Spec
 from emms.store import Store
@@ -44,7 +43,7 @@ class DryRun(Executor):
         results: list[R | Failed] = []
         for call in calls:
             try:
-                reference = (stage.make if stage is LIST else stage.refer)(self.workspace, *call)
+                reference = stage.refer(self.workspace, *call)
             except fatal:
                 raise
             except Exception as cause:
@@ -77,8 +76,7 @@ def dry_run(spec: Spec) -> DryRun:
     The listing and the digests are written to the store if it exists; no store is created.
     Raises EMMSError as a run would before its first network.
     """
-    check_run(spec)
-    check_models(spec)
+    check(spec)
     store = Store(spec.store)
     with TemporaryDirectory() as folder:  # the listing has to be stored somewhere
         do = DryRun(Workspace(spec, store if store.exists() else Store(folder)))

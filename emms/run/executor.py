@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from emms.errors import EMMSError
+from emms.errors import DamagedError, EMMSError
 from emms.hardware import choose_device, free_memory
 from emms.models import candidate
 from emms.models.passes import Member, plan_passes
@@ -55,7 +55,8 @@ class Executor(ABC):
         for call, result in zip(calls, results, strict=True):
             of = stage.of(self.workspace, *call)
             if isinstance(result, Failed):
-                listener.get().failed(stage.title(self.workspace, *call), result.reason)
+                if not isinstance(result.cause, DamagedError):  # which the walk has computed again
+                    listener.get().failed(stage.title(self.workspace, *call), result.reason)
                 continue
             computed = [name for name, part in result.parts() or [(of, result)] if part.computed]
             self.computed.setdefault(stage.name, []).extend(computed)

@@ -9,7 +9,7 @@ from typing import Any
 
 from emms.progress import Listener, Silent, listener
 from emms.results.ranking import Ranking
-from emms.run.checks import check_models, check_run
+from emms.run.checks import check
 from emms.run.executor import Inline
 from emms.run.finish import finish
 from emms.run.stage import Workspace
@@ -36,8 +36,7 @@ def rank(spec: Spec | Mapping[str, Any] | str | Path, *, progress: Listener | No
     token = listener.set(receiver)
     try:
         with context:
-            check_run(spec)
-            check_models(spec)
+            check(spec)
             return finish(spec, rank_candidates(spec, Inline(Workspace(spec, Store(spec.store)))))
     finally:
         listener.reset(token)

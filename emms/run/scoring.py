@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from emms.datasets.samples import Samples
-from emms.errors import EMMSError, EstimatorError, StoreError, UnavailableError
+from emms.errors import EMMSError, EstimatorError
 from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, all_settings, make_estimator, seeded
 from emms.labels.embed import LabelsKey
 from emms.models.features import Features, FeaturesKey
@@ -153,12 +153,12 @@ def _refer_score(run: Workspace, scoring: Scoring, samples: Samples, labels: Seq
             # An estimator without folds adds up the moments of any folds to the same sum.
             folds_seed=spec.seed if isinstance(scorer, MomentEstimator) and scorer.folds > 1 else None,
         )
-    return Scored(model=scoring.model, estimator=estimator, key=key, failure=scoring.failure)
+    return Scored(model=scoring.model, estimator=estimator, key=key)
 
 
 def _score(run: Workspace, scoring: Scoring, samples: Samples, labels: Sequence[Embedded]) -> Scored:
     reference = _refer_score(run, scoring, samples, labels)
-    if reference.failure or reference.key is None or scoring.input is None or scoring.features is None:
+    if reference.key is None or scoring.input is None or scoring.features is None:
         return reference.model_copy(update={"computed": False})
     artifact = run.store.find(reference.key)
     meta = artifact.meta if artifact else None
@@ -212,7 +212,7 @@ def _fitted(scorer: Estimator, source: StoredSource) -> Estimator:
         warnings.simplefilter("ignore", UnreliableScoreWarning)
         try:
             scorer.fit_source(source)
-        except (EMMSError, OSError, UnavailableError, StoreError):
+        except (EMMSError, OSError):
             raise
         except Exception as cause:  # estimators may be third-party code, and linear algebra raises other errors
             raise EstimatorError(f"{type(cause).__name__}: {cause}") from cause

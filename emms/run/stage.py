@@ -80,7 +80,7 @@ class Failed:
     """A call of a stage that failed."""
 
     reason: str
-    cause: BaseException
+    cause: Exception
 
 
 def found(reference: Reference, store: Store) -> bool:

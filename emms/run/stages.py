@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from emms.datasets.samples import Samples, Skipped, list_samples, unreadable
@@ -107,10 +108,12 @@ def _extract(run: Workspace, networks: Sequence[Resolved], samples: Samples) -> 
     shards = samples.shard_contents(store, SHARD_ROWS)
     members = [Member(candidate(network.model, store), _known(network)) for network in networks]
     if any(find_features(store, member.key, shards) is None for member in members):
+        since = time.time_ns()
         Extraction(
             dataset=spec.dataset,
             records=samples.records(spec.dataset, store),
             shards=shards,
+            since=since,
             store=store,
             device=choose_device(spec.device),
             batch_size=spec.batch_size,

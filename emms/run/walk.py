@@ -46,7 +46,8 @@ def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
         models = networks(spec)
         resolved, failed = _split(models, do.each(RESOLVE, [(model, samples) for model in models]))
         scores = scorings(spec, resolved, failed)
-        missing = [s for s in scores if samples.skipped is None or not do.has(SCORE, s, samples, labels)]
+        stored = [samples.skipped is not None and do.has(SCORE, s, samples, labels) for s in scores]
+        missing = [s for s, is_stored in zip(scores, stored, strict=True) if not is_stored and not s.failure]
     with do.phase("features"):
         needed = {model.id for s in missing for model in (s.model, s.input_model)}
         passes = do.passes([network for network in resolved if network.model.id in needed])

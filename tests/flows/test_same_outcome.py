@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import emms
-from emms.errors import DatasetError, EMMSError, EstimatorError, LabelEncoderError, ModelError, StoreError
+from emms.errors import DatasetError, EMMSError, EstimatorError, LabelEncoderError, ModelError, SpecError, StoreError
 from emms.estimators.logme import LogME
 from emms.models import extraction
 from emms.moments import ClassMoments
@@ -136,11 +138,25 @@ def test_a_failing_score_does_not_affect_others(outcome, monkeypatch):
     assert f"no score by logme for {BOTH[1]}: ZeroDivisionError: by zero" in warnings
 
 
-def test_a_run_without_any_ranked_candidate_fails(outcome, monkeypatch):
-    broken = [{**RESNET, "name": "resnet5O"}]
-    ended = outcome(models=broken)
-    assert isinstance(ended, EMMSError)
+@pytest.mark.parametrize("others", [[], [MOBILENET]])
+def test_a_model_that_does_not_exist_ends_the_run_before_it_starts(outcome, others):
+    ended = outcome(models=[{**RESNET, "name": "resnet5O"}, *others])
+    assert isinstance(ended, SpecError)
     assert "did you mean 'resnet50'" in str(ended)
+
+
+def test_a_run_without_any_ranked_candidate_fails(outcome):
+    ended = outcome(models=["timm:resnet10t.c3_in1k"])  # its weights have to be downloaded
+    assert isinstance(ended, ModelError)
+    assert "no candidate could be ranked" in str(ended)
+
+
+def test_scores_that_are_impossible_need_no_features(outcome, settings):
+    changes = {"models": [{**RESNET, "layer": "layer1"}], "estimators": ["knn", "leep"]}
+    expected = outcome(**changes)
+    shutil.rmtree(f"{settings['store']}/features")
+    assert outcome(**changes) == expected
+    assert not Path(settings["store"], "features").exists()
 
 
 @pytest.mark.parametrize("kind", ["features", "labels", "moments", "samples"])

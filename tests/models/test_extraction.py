@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -140,6 +141,7 @@ def extract(members: list[Member], count: int, store: Store, dataset: Noise | No
         dataset=dataset or Noise(),
         records=pl.DataFrame(rows, schema=LISTING).with_columns(digest=pl.lit("")),
         shards=shards(count),
+        since=time.time_ns(),
         store=store,
         device=CPU,
         shard_rows=ROWS,
