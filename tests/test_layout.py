@@ -29,6 +29,7 @@ def test_modules_at_the_root_of_the_package():
         "hardware",
         "hub",
         "paths",
+        "files",
         "progress",
         "registry",
         "user_cache",
