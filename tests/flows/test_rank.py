@@ -132,7 +132,7 @@ def test_a_candidate_that_fails_is_listed_and_the_rest_is_ranked(settings):
     state = run(settings, models=["timm:resnet10t.c3_in1k", *settings["models"]])  # no model hub is reachable
     assert state.is_completed()
     assert state.name == "CompletedWithFailures"
-    assert "3 candidates ranked, 1 failed: weights of timm:resnet10t.c3_in1k" in state.message
+    assert "3 candidates ranked, 1 failed: weights of model 'timm:resnet10t.c3_in1k' are not available" in state.message
     assert len(read_ranking(settings)) == 3
     assert list(read_run(settings)["failed"]) == ["timm:resnet10t.c3_in1k"]
 
