@@ -193,6 +193,8 @@ def _show_plan(spec: Spec) -> None:
     out.print(plan_table((step.stage, step.of, step.state) for step in plan.steps))
     if plan.to_extract:
         out.print(estimate(plan.workspace, plan.to_extract), highlight=False, soft_wrap=True)
+    for reason in plan.failed.values():
+        err.print(f"will be left out: {reason}", style="red", markup=False, highlight=False)
 
 
 def _open_closed_streams() -> None:

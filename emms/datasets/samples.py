@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -89,6 +90,9 @@ class Samples(BaseModel):
     notes: tuple[str, ...] = ()
     """Warnings."""
 
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
     @property
     def count(self) -> int:
         """How many samples there are, without those that are left out."""
@@ -111,8 +115,7 @@ class Samples(BaseModel):
 
     def shard_contents(self, store: Store, rows: int) -> list[str]:
         """Return the digest of the contents of each shard of `rows` samples."""
-        parts = self.table(store).select("position", "digest").iter_slices(rows)
-        return [_contents(part, self.reading) for part in parts]
+        return list(_shard_contents(self, store, rows))
 
     def records(self, dataset: Dataset, store: Store) -> pl.DataFrame:
         """Return the listed samples as rows of the dataset's listing, each with the digest of its file.
@@ -266,6 +269,12 @@ def _digests(paths: pl.Series, store: Store) -> pl.Series:
     except OSError as cause:
         raise DatasetError(f"'{cause.filename}' cannot be read: {cause.strerror}; fix it, or run again") from cause
     return paths.replace_strict(readable, digests, default="", return_dtype=pl.String)
+
+
+@lru_cache(maxsize=1)  # once per run, since every stage asks for them, and a dataset may have millions of samples
+def _shard_contents(samples: Samples, store: Store, rows: int) -> tuple[str, ...]:
+    parts = samples.table(store).select("position", "digest").iter_slices(rows)
+    return tuple(_contents(part, samples.reading) for part in parts)
 
 
 def _contents(rows: pl.DataFrame, reading: dict[str, Any]) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
 from emms.run.checks import check
-from emms.run.executor import Call, Errors, Executor, reason_of
+from emms.run.executor import Call, Inline
 from emms.run.references import Extracted, Listed, Resolved
-from emms.run.stage import Failed, R, Stage, Workspace, found
+from emms.run.stage import R, Stage, Workspace, found
 from emms.run.walk import rank_candidates
 from emms.spec import Spec
 from emms.store import Store
@@ -26,7 +26,7 @@ class Step:
     state: str
 
 
-class DryRun(Executor):
+class DryRun(Inline):
     """Carries out only the listing of the samples, on which everything depends, and records what is missing."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -34,24 +34,17 @@ class DryRun(Executor):
         self.steps: list[Step] = []
         self.to_extract: list[Extracted] = []
         """Features to be computed."""
+        self.failed: dict[str, str] = {}
+        """Networks that have no features, with the reason."""
 
     def passes(self, networks: Sequence[Resolved]) -> list[list[Resolved]]:
         """Return one pass for all networks, regardless of memory."""
         return [list(networks)] if networks else []
 
-    def _run(self, stage: Stage[R], calls: Sequence[Call], fatal: Errors) -> list[R | Failed]:
-        results: list[R | Failed] = []
-        for call in calls:
-            try:
-                reference = stage.refer(self.workspace, *call)
-            except fatal:
-                raise
-            except Exception as cause:
-                results.append(Failed(reason_of(cause), cause))
-                continue
-            self._note(stage, call, reference)
-            results.append(reference)
-        return results
+    def _call(self, stage: Stage[R], call: Call) -> R:
+        reference = stage.refer(self.workspace, *call)
+        self._note(stage, call, reference)
+        return reference
 
     def _note(self, stage: Stage[R], call: Call, reference: R) -> None:
         run = self.workspace
@@ -80,5 +73,5 @@ def dry_run(spec: Spec) -> DryRun:
     store = Store(spec.store)
     with TemporaryDirectory() as folder:  # the listing has to be stored somewhere
         do = DryRun(Workspace(spec, store if store.exists() else Store(folder)))
-        rank_candidates(spec, do)
+        do.failed = rank_candidates(spec, do).failed
     return do

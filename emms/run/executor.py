@@ -103,10 +103,13 @@ class Inline(Executor):
         results: list[R | Failed] = []
         for call in calls:
             try:
-                results.append(stage.make(self.workspace, *call))
+                results.append(self._call(stage, call))
             except fatal:
                 raise
             except Exception as cause:
                 _log.debug("%s failed", stage.title(self.workspace, *call), exc_info=True)
                 results.append(Failed(reason_of(cause), cause))
         return results
+
+    def _call(self, stage: Stage[R], call: Call) -> R:
+        return stage.make(self.workspace, *call)

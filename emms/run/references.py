@@ -81,7 +81,7 @@ class Accumulated(Reference):
     @property
     def name(self) -> str:
         """Name in results."""
-        return f"{self.model.id} in {self.folds} {'folds' if self.folds > 1 else 'fold'}"
+        return moments_name(self.model, self.folds)
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
         """Return the key of the artifact."""
@@ -134,11 +134,21 @@ class Scored(Reference):
     @property
     def name(self) -> str:
         """Name in results."""
-        return f"{self.model.id} by {self.estimator.id}"
+        return score_name(self.model, self.estimator)
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
         """Return the key of the artifact."""
         return (self.key,)
+
+
+def moments_name(model: ModelSpec, folds: int) -> str:
+    """Return what a record and the titles of tasks call the moments of a candidate."""
+    return f"{model.id} in {folds} {'folds' if folds > 1 else 'fold'}"
+
+
+def score_name(model: ModelSpec, estimator: EstimatorSpec) -> str:
+    """Return what a record and the titles of tasks call a score."""
+    return f"{model.id} by {estimator.id}"
 
 
 class Outcome(BaseModel):

@@ -14,7 +14,7 @@ from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, 
 from emms.labels.embed import LabelsKey
 from emms.models.features import Features, FeaturesKey
 from emms.run.keys import MomentsKey, MomentsMeta, ScoreKey, ScoreMeta
-from emms.run.references import Accumulated, Embedded, Facts, Resolved, Scored, Scoring
+from emms.run.references import Accumulated, Embedded, Facts, Resolved, Scored, Scoring, moments_name, score_name
 from emms.run.stage import Stage, Workspace
 from emms.run.stored_source import StoredSource
 from emms.spec import EstimatorSpec, ModelSpec, Spec
@@ -129,7 +129,7 @@ def _worth_keeping(features: Features, folds: int, samples: Samples) -> bool:
 SUM_UP = Stage(
     name="moments",
     verb="sum up",
-    of=lambda run, model, features, folds, *_: f"{model.id} in {folds} {'folds' if folds > 1 else 'fold'}",
+    of=lambda run, model, features, folds, *_: moments_name(model, folds),
     refer=_refer_moments,
     make=_sum_up,
     description="Compute the moments of a candidate's features, per fold, in one pass over them.",
@@ -198,7 +198,7 @@ def _score(run: Workspace, scoring: Scoring, samples: Samples, labels: Sequence[
 SCORE = Stage(
     name="scores",
     verb="score",
-    of=lambda run, scoring, *_: f"{scoring.model.id} by {scoring.estimator.id}",
+    of=lambda run, scoring, *_: score_name(scoring.model, scoring.estimator),
     refer=_refer_score,
     make=_score,
     description="Score a candidate by one estimator.",
