@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -15,7 +15,8 @@ from emms.downstream.image_classification import ImageClassification
 
 LISTING = pl.Schema({"id": pl.String, "label": pl.Int32, "path": pl.String, "position": pl.Int64})
 """Columns of a listing: the sample's id, unique and the same on every machine; the index of its label in `labels`;
-its local file; its position in that file (0 if the file is a single sample)."""
+its local file, or "" if its other columns are all there is of it; its position in that file (0 if the file is a single
+sample). Further columns are fields of the task's sample, such as `text`: strings, or integers (Int64)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class Dataset(BaseModel, ABC):
         """Name of the dataset in the results: that of its file or folder, or of its format."""
         path = getattr(self, "path", None)
         return Path(path).expanduser().absolute().name.removesuffix(".parquet") if path else self.format
+
+    def for_task(self, task: str) -> Self:
+        """Return this dataset with samples of a downstream task. Raises ValueError if it has none."""
+        if task not in self.tasks:
+            raise ValueError(f"dataset format '{self.format}' has no samples for task '{task}'")
+        return self
 
     @abstractmethod
     def listing(self) -> Listing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -29,6 +29,12 @@ class Downstream(ABC):
     """Name of the task in a spec."""
     sample: ClassVar[type[Sample]]
     """Type of the samples that datasets load; its fields other than `id` are the inputs of networks."""
+    columns: ClassVar[Mapping[str, str]]
+    """What tables with samples of this task call the fields of a sample, such as `question` for `text`."""
+    label_column: ClassVar[str] = "label"
+    """What tables with samples of this task call the label."""
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """The columns that a table may lack; the field is then empty."""
     classes: ClassVar[bool]
     """Whether samples share labels, so that a label is a class; otherwise each sample has its own label."""
     template: ClassVar[str]
@@ -41,6 +47,8 @@ class Downstream(ABC):
     """Metric of fine-tuned networks, such as accuracy."""
     throughput: ClassVar[str]
     """Unit of throughput, such as img/s."""
+    other_labels: ClassVar[Mapping[str, type[Downstream]]] = {}
+    """The same task with labels of another kind, by the value of `labels:` in a spec, such as `text`."""
 
     @classmethod
     def inputs(cls) -> frozenset[str]:

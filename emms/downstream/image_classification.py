@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from PIL.Image import Image
 
@@ -22,5 +23,6 @@ class ImageClassification(ClassLabels):
 
     name = "image-classification"
     sample = ImageSample
+    columns: ClassVar = {"image": "image"}
     template = "a photo of a {label}"
     throughput = "img/s"

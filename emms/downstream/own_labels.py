@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -35,9 +35,15 @@ class OwnLabels(Downstream):
         return f"{count:,} samples, {labels:,} different labels"
 
     def texts(self, labels: Sequence[str], template: str) -> list[str]:
-        """Return the template filled in with each label, with runs of white space reduced to one space."""
+        """Return the template filled in with each label, with runs of white space reduced to one space.
+
+        A label of several lines is several texts, whose embeddings are averaged: each line is filled in.
+        """
         check_template(template)
-        texts = [" ".join(label.split()) for label in labels]
+        texts = ["\n".join(self._lines(label, template)) for label in labels]
         if "" in texts:
             raise LabelEncoderError("a label is blank; fill it in, or remove the sample")
-        return [template.replace(PLACEHOLDER, text) for text in texts]
+        return texts
+
+    def _lines(self, label: str, template: str) -> Iterator[str]:
+        return (template.replace(PLACEHOLDER, " ".join(line.split())) for line in label.splitlines() if line.strip())

@@ -24,12 +24,14 @@ SOURCES: Registry[type[Candidate]] = Registry(
 )
 
 
-def candidate(spec: ModelSpec, store: Store | None = None) -> Candidate:
-    """Return the candidate for a model spec; `store` caches digests of its files.
+def candidate(spec: ModelSpec, store: Store | None = None, inputs: frozenset[str] | None = None) -> Candidate:
+    """Return the candidate for a model spec.
+
+    store: caches digests of its files. inputs: the fields of a sample; None: those that the network needs.
 
     Raises ModelError if the source is unknown.
     """
-    return SOURCES.get(spec.source)(spec, store)
+    return SOURCES.get(spec.source).create(spec, store, inputs)
 
 
 __all__ = ["SOURCES", "Candidate", "candidate"]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emms.store import Store
 
@@ -41,17 +39,35 @@ class Size(NamedTuple):
 class Candidate(ABC):
     """One network at one layer, as named in a spec. Creating one is cheap and reads no weights."""
 
-    reads: ClassVar[frozenset[str]] = frozenset({"image"})
-    """The fields of a sample that these networks use. They can do any task whose samples have these fields."""
+    reads: frozenset[str] = frozenset({"image"})
+    """The fields of a sample that this network uses. It can do any task whose samples have these fields."""
+    ragged: bool = False
+    """Whether inputs differ in length, as tokens do. Then a batch is a list of them, sorted by `length`, not one array;
+    and the features must not depend on the other inputs of a batch, except for rounding."""
 
-    def __init__(self, spec: ModelSpec, store: Store | None = None) -> None:
+    def __init__(self, spec: ModelSpec, store: Store | None = None, inputs: frozenset[str] | None = None) -> None:
+        """Create a candidate.
+
+        inputs: the fields of a sample; networks that can read different fields choose `reads` among them. None: all.
+        store: caches the digests of weights.
+        """
         self.spec = spec
         self.store = store
-        """Caches the digests of weights; optional."""
         self.promised: Mapping[str, Any] | None = None
         """The return value of `network` from which the features' key was made, perhaps in another process. If set,
         `load` raises ModelError if the weights are different."""
-        self.view = View(spec.layer, spec.pool)
+
+    @classmethod
+    def create(cls, spec: ModelSpec, store: Store | None, inputs: frozenset[str] | None) -> Candidate:
+        """Return the candidate of a spec; sources with networks of several classes choose one."""
+        return cls(spec, store, inputs)
+
+    def views(self) -> Sequence[View]:
+        """Return where features are taken: one view, or the layers of which the best is chosen (`layer: best`).
+
+        May need the network's configuration, but no weights. Raises what `network` raises.
+        """
+        return [View(self.spec.layer, self.spec.pool)]
 
     @classmethod
     @abstractmethod
@@ -83,8 +99,15 @@ class Candidate(ABC):
         """Return what determines the output of `prepare`; candidates with equal values share its result."""
 
     @abstractmethod
-    def prepare(self, sample: Any) -> np.ndarray:
-        """Preprocess one sample into an array that can be stacked into a batch. Called from several threads at once."""
+    def prepare(self, sample: Any) -> Any:
+        """Preprocess one sample, from its fields in `reads`. Called from several threads at once.
+
+        Returns an array that can be stacked into a batch, or, if inputs are `ragged`, anything that has a `length`.
+        """
+
+    def length(self, prepared: Any) -> int:
+        """Return the length of a ragged input, such as its number of tokens."""
+        return 0
 
     @abstractmethod
     def load(self, device: torch.device) -> Forward:
@@ -97,5 +120,8 @@ class Forward(ABC):
     parameters: int
 
     @abstractmethod
-    def __call__(self, batch: np.ndarray, views: Sequence[View]) -> list[torch.Tensor]:
-        """Return one (B, D1) tensor per view for a stacked batch of B prepared samples, from one forward pass."""
+    def __call__(self, batch: Any, views: Sequence[View]) -> list[torch.Tensor]:
+        """Return one (B, D1) tensor per view for a batch of B prepared samples, from one forward pass.
+
+        batch: a stacked array (B, …), or, if inputs are ragged, a list of B inputs of similar length.
+        """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,12 +15,16 @@ from emms.spec.text import Alias, Name
 
 Pool = Literal["auto", "mean", "token", "logits"]
 
+BEST = "best"
+"""The layer of a candidate that is scored at each of its layers, of which the best is chosen."""
+PAIR = "pair"
+"""The source of a candidate that is a pair of networks."""
 LOGITS = " (pool logits)"
 """Suffix of an alias that stands for the logits of the network."""
 
 
 class ModelSpec(BaseModel):
-    """A candidate network: the text `SOURCE:NAME` or `SOURCE:NAME@LAYER`, or these fields."""
+    """A candidate network: the text `SOURCE:NAME` or `SOURCE:NAME@LAYER`, or these fields, or a pair of networks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +34,8 @@ class ModelSpec(BaseModel):
     name: Name = Field(description="The network's name in that source, such as resnet50.a1_in1k.")
     layer: Name | None = Field(
         None,
-        description="Take the output of this module, such as blocks.6, as features. The default is the last output.",
+        description="Take the output of this module as features: its name, such as blocks.6, or for networks of "
+        "transformers the number of a layer, mean (of all layers) or best (by score). The default is the last output.",
     )
     pool: Pool = Field(
         "auto",
@@ -42,6 +48,20 @@ class ModelSpec(BaseModel):
     pretrained: bool = Field(
         True, description="Load pretrained weights. With false the weights are random, for use as a control."
     )
+    features: Literal["auto", "encoder", "decoder"] = Field(
+        "auto",
+        description="The part of an encoder-decoder that the features are from. The default is that of its family.",
+    )
+    windows: Literal["mean", "answer"] = Field(
+        "mean",
+        description="Which windows of a passage that is too long for the network the features are from: the mean of "
+        "all, or the one with the answer.",
+    )
+    pair: tuple[ModelSpec, ModelSpec] | None = Field(
+        None,
+        description="Instead of a source and a name: two networks, such as an image and a text encoder, whose "
+        "features are joined.",
+    )
     # The range of seeds that torch, numpy and scikit-learn all accept.
     seed: int = Field(0, ge=0, le=2**32 - 1, description="The seed of random weights.")
     alias: Alias | None = Field(
@@ -52,8 +72,13 @@ class ModelSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "pair" in value:
+            return {"source": PAIR, "name": PAIR, **value}
         if not isinstance(value, str):
             return value
+        if value.startswith(("./", "../", "/", "~")):
+            path, at, layer = value.partition("@")
+            return {"source": "folder", "name": path, **({"layer": layer} if at else {})}
         source, colon, rest = value.partition(":")
         if not colon or not source or not rest:
             raise ValueError(f"'{printable(value)}' is not of the form SOURCE:NAME, such as timm:resnet50.a1_in1k")
@@ -71,6 +96,10 @@ class ModelSpec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if (self.source == PAIR) != (self.pair is not None):
+            raise ValueError("is a pair of networks; write it as `{pair: [timm:resnet18, hf:bert-base-uncased]}`")
+        if self.pair:
+            self._check_pair(self.pair)
         if self.checkpoint and not self.pretrained:
             raise ValueError("has a checkpoint and `pretrained: false`; remove one of the two")
         if self.seed and self.pretrained:
@@ -79,11 +108,25 @@ class ModelSpec(BaseModel):
             )
         return self
 
+    def _check_pair(self, pair: tuple[ModelSpec, ModelSpec]) -> None:
+        for name, field in type(self).model_fields.items():
+            if name not in {"source", "name", "pair", "alias"} and getattr(self, name) != field.default:
+                raise ValueError(f"is a pair and has `{name}:`, which belongs to one of its networks")
+        if any(network.pair or network.layer == BEST for network in pair):
+            raise ValueError(
+                "is a pair of pairs, or of networks with `layer: best`; join two networks with one layer each"
+            )
+
     def logits(self) -> ModelSpec:
         """Return the same network with the logits of its classifier as features."""
         if self.pool == "logits":
             return self
         return self.model_copy(update={"pool": "logits", "alias": self.alias and self.alias + LOGITS})
+
+    @property
+    def parts(self) -> tuple[ModelSpec, ...]:
+        """The networks whose features are joined: those of a pair, or itself."""
+        return self.pair or (self,)
 
     @property
     def id(self) -> str:
@@ -93,7 +136,10 @@ class ModelSpec(BaseModel):
     @property
     def unaliased_id(self) -> str:
         """The id that this candidate has without an alias, such as `timm:resnet18 (untrained, seed 0)`."""
-        name = f"{self.source}:{self.name}" + (f"@{self.layer}" if self.layer else "")
+        if self.pair:
+            return " + ".join(network.unaliased_id for network in self.pair)
+        name = self.name if self.source == "folder" else f"{self.source}:{self.name}"
+        name += f"@{self.layer}" if self.layer else ""
         notes = []
         if not self.pretrained:
             notes.append(f"untrained, seed {self.seed}")
@@ -101,6 +147,10 @@ class ModelSpec(BaseModel):
             notes.append(printable(self.checkpoint, limit=None))
         if self.pool != "auto":
             notes.append(f"pool {self.pool}")
+        if self.features != "auto":
+            notes.append(f"features of the {self.features}")
+        if self.windows != "mean":
+            notes.append(f"windows: {self.windows}")
         return name + (f" ({', '.join(notes)})" if notes else "")
 
     @property

@@ -1,0 +1,42 @@
+"""Boxes as text: coordinates in 1,000 bins, as in vision-language models."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+BINS = 1000
+_BOX = re.compile(r"\[(\d{1,3}), (\d{1,3}), (\d{1,3}), (\d{1,3})\]")
+
+
+class Box(NamedTuple):
+    """A box in bins of an image's width and height, each from 0 to 999: left, top, right and bottom."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def in_bins(left: float, top: float, right: float, bottom: float, width: float, height: float) -> Box | None:
+    """Return a box given in pixels, cut off at the borders of an image of width x height pixels.
+
+    Returns None if it is empty, outside the image, or not finite.
+    """
+    left, right = max(left, 0.0), min(right, width)
+    top, bottom = max(top, 0.0), min(bottom, height)
+    if not (left < right and top < bottom):  # also if a number is nan
+        return None
+    x, y = BINS / width, BINS / height
+    return Box(*(min(int(value), BINS - 1) for value in (left * x, top * y, right * x, bottom * y)))
+
+
+def box_label(expression: str, box: Box) -> str:
+    """Return the label of a referring expression, such as `the red circle [120, 45, 300, 410]`."""
+    return f"{' '.join(expression.split())} [{box.left}, {box.top}, {box.right}, {box.bottom}]"
+
+
+def parse_box(text: str) -> Box | None:
+    """Return the last box in a text, or None if it has none."""
+    found = _BOX.findall(text)
+    return Box(*map(int, found[-1])) if found else None
