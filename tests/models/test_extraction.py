@@ -140,7 +140,7 @@ def extract(members: list[Member], count: int, store: Store, dataset: Noise | No
     Extraction(
         dataset=dataset or Noise(),
         records=pl.DataFrame(rows, schema=LISTING).with_columns(digest=pl.lit("")),
-        shards=shards(count),
+        shards={member.id: shards(count) for member in members},
         since=time.time_ns(),
         store=store,
         device=CPU,

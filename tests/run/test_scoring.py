@@ -37,7 +37,7 @@ def features_of(do, outcome, model=None):
     """Return the features of a network, by default the first, and the labels, from the store."""
     store, samples = do.workspace.store, outcome.samples
     (key,) = [e.key for e in outcome.extracted if e.model.id == (model or outcome.extracted[0].model.id)]
-    features = find_features(store, key, samples.shard_contents(store, SHARD_ROWS))
+    features = find_features(store, key, samples.shard_contents(store, SHARD_ROWS, frozenset({"image"})))
     return np.concatenate(list(features)), samples.label_index(store)
 
 
