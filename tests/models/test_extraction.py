@@ -569,9 +569,8 @@ def test_texts_are_run_sorted_by_length_and_without_reading_files(store):
     Extraction(Noise(damaged=(0,)), records, contents, time.time_ns(), store, CPU, batch_size=8).run([member])
     features = np.concatenate(list(find_features(store, member.key, ["texts"])))
     assert features.tolist() == [[sum(text.encode()), len(text)] for text in texts]
-    assert sum(Words.batches, []) == sorted(
-        {text: len(text) for text in texts}.values(), reverse=True
-    )  # each text once
+    distinct = sorted({text: len(text) for text in texts}.values(), reverse=True)
+    assert [length for batch in Words.batches for length in batch] == distinct
     assert all(len(batch) <= 8 for batch in Words.batches)
 
 
