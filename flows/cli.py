@@ -154,13 +154,14 @@ def evaluate(
 @app.command()
 def models(
     pattern: Annotated[str, typer.Argument(help="Names to list, such as 'resnet*' or 'timm:vit_*'.")] = "*",
+    task: Annotated[str | None, typer.Option(help="List only networks that can read the samples of this task.")] = None,
 ) -> None:
     """List the networks that can be ranked, with their sizes; no weights are downloaded."""
     from rich.progress import track
 
     from emms.results.listings import find_models, model_lines
 
-    specs, broken = find_models(pattern)
+    specs, broken = find_models(pattern, task)
     lines = model_lines(specs, lambda all_: track(all_, description="measuring", console=err, transient=True))
     out.print(lines, soft_wrap=True, highlight=False, markup=False)
     err.print(f"{len(specs):,} names", highlight=False)
