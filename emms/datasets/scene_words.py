@@ -17,6 +17,12 @@ CORNERS = (
     ("bottom left", "bottom", "bottom right"),
 )
 """Name of each cell of a picture, by row and column."""
+IN_CORNERS = (
+    ("at the top left", "at the top", "at the top right"),
+    ("on the left", "in the middle", "on the right"),
+    ("at the bottom left", "at the bottom", "at the bottom right"),
+)
+"""The same with prepositions."""
 SPOTS = (
     ("in the back left corner", "at the back", "in the back right corner"),
     ("on the left", "in the middle", "on the right"),
@@ -36,17 +42,17 @@ PLACES = {
         *("bathrobe", "faucet", "plunger", "bidet", "hairbrush", "deodorant", "lotion", "cotton swab"),
     ),
     "bedroom": (
-        *("pillow", "mattress", "blanket", "wardrobe", "nightstand", "duvet", "alarm clock", "pyjamas"),
+        *("pillow", "mattress", "blanket", "wardrobe", "nightstand", "duvet", "alarm clock", "eiderdown"),
         *("slipper", "bedspread", "quilt", "crib", "bunk bed", "dresser", "teddy bear", "nightgown"),
         *("headboard", "cushion", "bed sheet", "night light", "hot water bottle", "cradle", "hammock", "sleeping bag"),
     ),
     "garden": (
         *("rosebush", "lawnmower", "watering can", "wheelbarrow", "tulip", "hedge", "birdbath", "trowel"),
-        *("flowerpot", "rake", "sprinkler", "daffodil", "greenhouse", "compost heap", "sunflower", "garden gnome"),
-        *("spade", "lavender", "beehive", "trellis", "lily", "ivy", "fern", "garden hose"),
+        *("flowerpot", "rake", "sprinkler", "daffodil", "greenhouse", "compost heap", "sunflower", "gnome"),
+        *("spade", "lavender", "beehive", "trellis", "lily", "ivy", "fern", "hosepipe"),
     ),
     "workshop": (
-        *("hammer", "screwdriver", "chisel", "wrench", "drill", "saw", "anvil", "pliers"),
+        *("hammer", "screwdriver", "chisel", "wrench", "drill", "saw", "anvil", "file"),
         *("toolbox", "workbench", "clamp", "lathe", "crowbar", "sandpaper", "soldering iron", "spirit level"),
         *("vice", "mallet", "nail gun", "hacksaw", "ratchet", "plank", "welder", "tape measure"),
     ),
@@ -57,7 +63,7 @@ PLACES = {
     ),
     "beach": (
         *("seashell", "sandcastle", "surfboard", "parasol", "starfish", "sailboat", "crab", "seagull"),
-        *("deckchair", "snorkel", "lighthouse", "jellyfish", "driftwood", "swimsuit", "beach ball", "sunscreen"),
+        *("deckchair", "snorkel", "lighthouse", "jellyfish", "driftwood", "swimsuit", "frisbee", "sunscreen"),
         *("life jacket", "seaweed", "kayak", "pier", "anchor", "dune", "flip-flop", "buoy"),
     ),
     "farm": (
@@ -67,13 +73,13 @@ PLACES = {
     ),
     "hospital": (
         *("stethoscope", "bandage", "syringe", "wheelchair", "stretcher", "thermometer", "scalpel", "crutch"),
-        *("x-ray machine", "ambulance", "surgical mask", "pill", "defibrillator", "oxygen tank", "vaccine", "plaster cast"),
-        *("medicine cabinet", "operating table", "hearing aid", "incubator", "forceps", "catheter", "antiseptic", "splint"),
+        *("x-ray machine", "ambulance", "surgical mask", "pill", "defibrillator", "oxygen tank", "vaccine", "splint"),
+        *("plaster cast", "operating table", "hearing aid", "incubator", "gurney", "catheter", "antiseptic", "sling"),
     ),
     "concert hall": (
         *("violin", "trumpet", "piano", "cello", "flute", "clarinet", "harp", "trombone"),
-        *("oboe", "bassoon", "tuba", "xylophone", "timpani", "double bass", "saxophone", "cymbal"),
+        *("oboe", "bassoon", "tuba", "xylophone", "kettledrum", "double bass", "saxophone", "cymbal"),
         *("music stand", "baton", "microphone", "viola", "snare drum", "piccolo", "metronome", "French horn"),
     ),
-}  # fmt: skip
+}
 """The things that belong in each place; no thing belongs in two."""
