@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from emms.datasets.scene_graph import Scene, Thing, pick, sample
-from emms.datasets.scene_language import relations
 from emms.datasets.scene_words import NUMBERS, PLACES, SPOTS
 from emms.downstream.text_question_answering import UNANSWERABLE
 
 _OPENINGS = (
     "This is the {place}, where there are {count} things.",
-    "At the {place} there are {count} things.",
+    "Look at this {place}: it has {count} things.",
     "The {place} has {count} things in view.",
 )
 _STATEMENTS = (
@@ -30,16 +29,18 @@ _ABOUT_THING = {
     "spot": ("Where is the {name}?", "Where can you find the {name}?"),
     "name": ("What is {spot}?", "What can you see {spot}?"),
 }
+_KINDS = ("colour", "size", "spot", "name", "name", "name")  # names have most to do with what words mean
 _SENTENCES = (
-    "The {one} is {relation} the {other}.",
-    "Someone has put a {size} {one} {relation} the {other}.",
-    "You can see the {colour} {one} from here, and not far from it the {other}.",
-    "Anna was looking for the {other} but found only a {size} {colour} {one}.",
-    "Where did you leave the {other} after you cleaned the {one}?",
-    "This {colour} {one} is older than that {other}.",
-    "They sold the {one} last week, and the {other} will be next.",
+    "The {name} is {spot}.",
+    "Someone has put a {size} {name} {spot}.",
+    "You can see the {colour} {name} from here.",
+    "Anna was looking for something else but found only a {size} {colour} {name}.",
+    "Where did you leave the {name} after you cleaned it?",
+    "This {colour} {name} is older than that {other_colour} one.",
+    "They sold the {name} last week.",
+    "Nobody knows to whom the {size} {name} belongs.",
+    "Is that a {name}, or is it something {other_colour}?",
 )
-_IN_A_PLACE = {"above": "behind", "below": "in front of"}
 _PLACE_IN, _UNANSWERABLE_IN = 7, 5  # one question in so many
 
 
@@ -62,13 +63,13 @@ def passage(scene: Scene, rng: np.random.Generator) -> Passage:
         sentences.append(pick(rng, _STATEMENTS).format(**facts[-1]))
     text = " ".join(sentences)
     if not rng.integers(_UNANSWERABLE_IN):
-        kind = pick(rng, tuple(_ABOUT_THING))
+        kind = pick(rng, _KINDS)
         return Passage(text, pick(rng, _ABOUT_THING[kind]).format(**_facts(_absent(scene, rng))), UNANSWERABLE, -1)
     if not rng.integers(_PLACE_IN):
         number, kind = 0, pick(rng, tuple(_ABOUT_PLACE))
         question = _ABOUT_PLACE[kind]
     else:
-        number, kind = 1 + int(rng.integers(len(scene.things))), pick(rng, tuple(_ABOUT_THING))
+        number, kind = 1 + int(rng.integers(len(scene.things))), pick(rng, _KINDS)
         question = pick(rng, _ABOUT_THING[kind]).format(**facts[number])
     answer = facts[number][kind]
     before = sum(len(sentence) + 1 for sentence in sentences[:number])
@@ -77,16 +78,9 @@ def passage(scene: Scene, rng: np.random.Generator) -> Passage:
 
 
 def sentence(scene: Scene, rng: np.random.Generator) -> str:
-    """Return a sentence with two things of a scene; which place it is from, only their names tell."""
+    """Return a sentence about one thing of a scene, whose name alone tells which place it is."""
     one, other = sample(rng, scene.things, 2)
-    relation = pick(rng, relations(one, other))
-    return pick(rng, _SENTENCES).format(
-        one=one.name,
-        other=other.name,
-        size=one.size,
-        colour=one.colour,
-        relation=_IN_A_PLACE.get(relation, relation),
-    )
+    return pick(rng, _SENTENCES).format(**_facts(one), other_colour=other.colour)
 
 
 def _facts(thing: Thing) -> dict[str, str]:
