@@ -71,6 +71,11 @@ def sample(rng: np.random.Generator, options: Sequence[T], count: int) -> list[T
     return [left.pop(int(rng.integers(len(left)))) for _ in range(count)]
 
 
+def pick_salient(rng: np.random.Generator, scene: Scene, things: Sequence[Thing]) -> Thing:
+    """Return one of the things; the large one, which people would talk about most, at least every other time."""
+    return scene.things[0] if scene.things[0] in things and rng.integers(2) else pick(rng, things)
+
+
 def draw_scene(rng: np.random.Generator) -> Scene:
     """Draw a scene with three to six objects."""
     count = pick(rng, _OBJECTS)

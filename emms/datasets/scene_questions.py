@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from emms.datasets.scene_graph import Scene, pick, sample
+from emms.datasets.scene_graph import Scene, pick, pick_salient, sample
 from emms.datasets.scene_language import alike, names, relations
 from emms.datasets.scene_words import COLOURS, CORNERS, LARGE, NUMBERS, OTHER_SIZES, SHAPES
 
@@ -24,7 +24,7 @@ _ASKED = {
 def question(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
     """Return a question and its answer, one of `ANSWERS`; the question alone does not determine the answer."""
     kinds = (_looks, _where, _how_many, _is_there, _is_it)
-    weights = (0, 0, 0, 1, 1, 2, 2, 3, 4)  # three kinds of looks, and few questions that are answered by yes or no
+    weights = (0, 0, 0, 0, 1, 1, 2, 3, 4)  # three kinds of looks, and few questions that are answered by yes or no
     return kinds[pick(rng, weights)](scene, rng)
 
 
@@ -34,13 +34,14 @@ def _looks(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
     found = [(thing, name) for thing in scene.things for name in names(scene, thing, attribute)]
     if not found:  # the objects differ in nothing but this
         return _where(scene, rng)
-    thing = pick(rng, list(dict.fromkeys(thing for thing, _ in found)))
+    things = list(dict.fromkeys(thing for thing, _ in found))
+    thing = pick(rng, things) if attribute == "size" else pick_salient(rng, scene, things)
     name = pick(rng, [name for one, name in found if one is thing])
     return pick(rng, _ASKED[attribute]).format(name), getattr(thing, attribute)
 
 
 def _where(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
-    thing = pick(rng, scene.things)
+    thing = pick_salient(rng, scene, scene.things)
     return f"where is the {pick(rng, names(scene, thing))}?", CORNERS[thing.row][thing.column]
 
 

@@ -35,7 +35,7 @@ def seen(picture: Image.Image) -> list[Seen]:
         for number, (rows, columns) in enumerate(ndimage.find_objects(areas), 1):
             if (areas[rows, columns] == number).sum() > 60:  # not an edge, where two colours mix
                 side = max(rows.stop - rows.start, columns.stop - columns.start)
-                size = "small" if side <= 35 else "medium" if side <= 50 else "large"
+                size = "small" if side <= 34 else "medium" if side <= 48 else "large"
                 found.append(Seen(colour, size, (columns.start, rows.start, columns.stop, rows.stop)))
     return found
 

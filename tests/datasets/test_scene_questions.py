@@ -63,7 +63,7 @@ def test_counts_match_the_pixels():
             objects = seen(draw_picture(scene, random_numbers(seed, 0, 1)))
             assert NUMBERS[sum(found[1] in {None, one.colour} for one in objects)] == answer
             checked += 1
-    assert checked > 20
+    assert checked > 10
 
 
 def test_all_answers_occur():
