@@ -110,16 +110,19 @@ def rank(
 
 @app.command()
 def demo(
+    task: Annotated[
+        str | None, typer.Option(help="Rank networks for this downstream task, on generated scenes.", show_default=False)
+    ] = None,
     store: Annotated[str, typer.Option(help="Folder or fsspec URL where artifacts are stored.")] = "./artifacts",
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("./runs/demo"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     verbose: Verbose = False,
 ) -> None:
-    """Rank nine real candidates, controls among them, on scikit-learn's digits; nothing is downloaded."""
+    """Rank real networks and untrained controls, by default on scikit-learn's digits; nothing is downloaded."""
     from flows.demo import demo_spec
     from flows.run_command import run
 
-    run(demo_spec(store, output, device), out, err, verbose)
+    run(demo_spec(store, output, device, task), out, err, verbose)
     out.print(
         "\nTo rank networks for your own images, one folder per class:\n"
         f"  {sys.argv[0]} rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
