@@ -118,7 +118,7 @@ def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: 
         labels, classes, note = merged(labels, np.bincount(numbers, minlength=len(labels)), source)
         samples = samples.with_columns(label=pl.Series(classes[numbers], dtype=pl.Int32))
         notes += [note] if note else []
-    paths = pl.lit("")
+    paths: pl.Expr | pl.Series = pl.lit("")
     if with_image:
         resolved, note = _image_paths(columns.images, source, image_folder)
         paths = pl.Series(resolved, dtype=pl.String).gather(samples["image"])

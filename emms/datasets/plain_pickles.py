@@ -100,7 +100,7 @@ def _number(argument: bytes, width: int) -> int:
 
 
 def _refused(code: int, position: int, path: Path | str) -> DatasetError:
-    known = pickletools.code2op.get(chr(code))
+    known = next((opcode for opcode in pickletools.opcodes if opcode.code == chr(code)), None)
     if known is None:
         return DatasetError(f"'{path}' is not a pickle (byte {position}); check that it is the right file")
     return DatasetError(
