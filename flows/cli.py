@@ -111,7 +111,7 @@ def rank(
 @app.command()
 def demo(
     task: Annotated[
-        str | None, typer.Option(help="Rank networks for this downstream task, on generated scenes.", show_default=False)
+        str | None, typer.Option(help="Rank for this downstream task, on generated scenes.", show_default=False)
     ] = None,
     store: Annotated[str, typer.Option(help="Folder or fsspec URL where artifacts are stored.")] = "./artifacts",
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("./runs/demo"),
