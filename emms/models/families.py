@@ -1,4 +1,4 @@
-"""Families of transformers' networks: what each reads and how its outputs become features. A new family is a new row."""
+"""Families of transformers' networks: what each reads, and how its outputs become features. A new one is a new row."""
 
 from __future__ import annotations
 
