@@ -18,8 +18,8 @@ BLOCK_ROWS = 4_096
 class RowFile:
     """An array (U, …) of float32 in a temporary file, of which only the rows that are asked for are read.
 
-    It has `shape`, `len`, and indexing by a slice or by an array of row numbers, like a numpy array. The file is removed
-    with the last reference to it; it is in the folder of `tempfile.gettempdir()` (`TMPDIR`). Rows are read and not
+    It has `shape`, `len`, and indexing by a slice or by an array of row numbers, like a numpy array. The file is in the
+    folder of `tempfile.gettempdir()` (`TMPDIR`), and is removed with the last reference to it. Rows are read, not
     mapped into memory, so that the memory of the process stays bounded. Several threads can read at once.
     """
 
@@ -28,7 +28,7 @@ class RowFile:
     def __init__(self, *row_shape: int) -> None:
         self._row_shape, self._rows = row_shape, 0
         self._row_bytes = int(np.prod(row_shape)) * self.dtype.itemsize
-        self._file = tempfile.TemporaryFile(prefix="emms-rows-", buffering=0)  # noqa: SIM115: it is closed with this object
+        self._file = tempfile.TemporaryFile(prefix="emms-rows-", buffering=0)  # noqa: SIM115
 
     @property
     def shape(self) -> tuple[int, ...]:

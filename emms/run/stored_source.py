@@ -10,11 +10,12 @@ import numpy as np
 from emms.datasets.samples import Samples
 from emms.errors import StoreError
 from emms.estimators.source import Source
-from emms.labels.embed import LabelsKey, read_label_embeddings
-from emms.labels.width import common_width
+from emms.labels.embed import LabelsKey
+from emms.labels.stored import label_embeddings
 from emms.models.features import SHARD_ROWS, Features, FeaturesKey, find_features
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.folds import add_up, assign_folds
+from emms.moments.rows import Rows
 from emms.run.keys import MomentsKey
 from emms.run.stage import Workspace
 from emms.store import Store
@@ -44,10 +45,10 @@ class StoredSource(Source):
         return self._samples.label_index(self._run.store)
 
     @property
-    def label_embeddings(self) -> np.ndarray:
+    def label_embeddings(self) -> Rows:
         """The embeddings of all U different labels by K encoders, (U, D2, K)."""
         counts = np.bincount(self.label_index, minlength=self._samples.labels)
-        return _label_embeddings(self._run.store, self._labels, counts.tobytes())
+        return _label_embeddings(self._run.store, self._labels, counts.tobytes(), self.classes)
 
     @cached_property
     def batches(self) -> Features:
@@ -75,12 +76,12 @@ class StoredSource(Source):
             parts = [ClassMoments(self.batches.dimension, self._samples.labels) for _ in range(folds)]
         else:
             parts = [TargetMoments(self.batches.dimension, *targets.shape[1:]) for _ in range(folds)]
-        fold_of = assign_folds(self.label_index, folds, self._run.spec.seed)
+        fold_of = assign_folds(self.label_index, folds, self._run.spec.seed, self.groups)
         add_up(parts, self.batches, fold_of, self.label_index, targets)
         return parts
 
 
 @lru_cache(maxsize=1)  # once per run, since reducing embeddings to a common width takes longer than most scores
-def _label_embeddings(store: Store, labels: tuple[LabelsKey, ...], counts: bytes) -> np.ndarray:
+def _label_embeddings(store: Store, labels: tuple[LabelsKey, ...], counts: bytes, classes: bool) -> Rows:
     """Return the embeddings of all labels by all encoders, (U, D2, K); counts: the number of samples per label."""
-    return common_width([read_label_embeddings(store, key) for key in labels], np.frombuffer(counts, dtype=np.int64))
+    return label_embeddings(store, labels, np.frombuffer(counts, dtype=np.int64), classes=classes)

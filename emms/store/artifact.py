@@ -120,9 +120,7 @@ class Draft:
                     rows += table.num_rows
 
                 yield write
-        self.files[name] = FileEntry(
-            file=file_name, rows=rows, bytes=hashing.bytes, sha256=hashing.sha256.hexdigest()
-        )
+        self.files[name] = FileEntry(file=file_name, rows=rows, bytes=hashing.bytes, sha256=hashing.sha256.hexdigest())
 
     def remove(self) -> None:
         """Remove the files that were written."""

@@ -315,5 +315,5 @@ def test_unsupported_sentence_transformers_modules_raise(tmp_path):
 
 def test_a_text_without_tokens_raises(tmp_path):
     gpt2(tmp_path, pad=True)
-    with pytest.raises(LabelEncoderError, match="finds no tokens in text ' '"):
+    with pytest.raises(LabelEncoderError, match="finds no tokens in the text ' '"):
         FolderTextEncoder(str(tmp_path)).encode(["cat", " "])
