@@ -77,7 +77,8 @@ def neighbours(
     # Distances that differ by less than their rounding errors are equal.
     reach = np.partition(distances, k - 1, axis=1)[:, k - 1] + SLACK * squares[rows]
     distances -= SLACK * squares
-    return np.nonzero(distances <= reach[:, None])
+    sample, neighbour = np.nonzero(distances <= reach[:, None])
+    return sample, neighbour
 
 
 def _unit_rows(X: np.ndarray) -> np.ndarray:

@@ -48,3 +48,9 @@ class Lines:
         sums = csr_array((np.ones(len(rows)), (text_of, np.arange(len(rows)))), (len(ends), len(rows))) @ embedded[rows]
         counts = np.bincount(text_of, minlength=len(ends))
         return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32), counts == 0
+
+
+def first_of_equal(texts: Sequence[str]) -> np.ndarray:
+    """Return, for each text, the index of the first text that is equal to it, (len(texts),): equal texts are one label."""
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(text, i) for i, text in enumerate(texts)], dtype=np.int64)

@@ -47,7 +47,7 @@ class RowFile:
         """Add rows (B, …) at the end. Raises StoreError if the temporary folder is full."""
         if rows.shape[1:] != self._row_shape:
             raise ValueError(f"rows of shape {rows.shape[1:]} do not fit into a file of {self._row_shape}")
-        data = memoryview(np.ascontiguousarray(rows, dtype=self.dtype)).cast("B") if len(rows) else memoryview(b"")
+        data = memoryview(np.ascontiguousarray(rows, dtype=self.dtype).reshape(-1).view(np.uint8).data)
         try:
             while data:
                 data = data[self._file.write(data) :]
@@ -91,7 +91,7 @@ class RowFile:
         return blocks(self._rows)
 
     def _read(self, target: np.ndarray, row: int) -> None:
-        buffer, offset = memoryview(target), row * self._row_bytes
+        buffer, offset = memoryview(target.data), row * self._row_bytes
         while buffer:
             read = os.preadv(self._file.fileno(), [buffer], offset)
             if not read:

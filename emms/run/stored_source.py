@@ -8,9 +8,11 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from emms.datasets.samples import Samples
+from emms.downstream import Downstream
 from emms.errors import StoreError
 from emms.estimators.source import Source
 from emms.labels.embed import LabelsKey
+from emms.labels.lines import first_of_equal
 from emms.labels.stored import label_embeddings
 from emms.models.features import SHARD_ROWS, Features, FeaturesKey, find_features
 from emms.moments import ClassMoments, Moments, TargetMoments
@@ -41,8 +43,14 @@ class StoredSource(Source):
 
     @cached_property
     def label_index(self) -> np.ndarray:
-        """The index of each sample's label, (N,)."""
-        return self._samples.label_index(self._run.store)
+        """The index of each sample's label, (N,). Labels with equal texts, as of the same box, are one label."""
+        index = self._samples.label_index(self._run.store)
+        run = self._run
+        return (
+            index
+            if self.classes
+            else _first_of_equal(run.task, self._samples, run.store, run.spec.label_template)[index]
+        )
 
     @property
     def label_embeddings(self) -> Rows:
@@ -85,3 +93,8 @@ class StoredSource(Source):
 def _label_embeddings(store: Store, labels: tuple[LabelsKey, ...], counts: bytes, classes: bool) -> Rows:
     """Return the embeddings of all labels by all encoders, (U, D2, K); counts: the number of samples per label."""
     return label_embeddings(store, labels, np.frombuffer(counts, dtype=np.int64), classes=classes)
+
+
+@lru_cache(maxsize=1)
+def _first_of_equal(task: Downstream, samples: Samples, store: Store, template: str) -> np.ndarray:
+    return first_of_equal(task.texts(samples.label_names(store), template))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from emms.downstream import DOWNSTREAM, check_template, downstream
+from emms.downstream import DOWNSTREAM, downstream
 from emms.errors import did_you_mean, printable
 from emms.paths import UserPath
 from emms.spec.dataset import AnyDataset
@@ -43,7 +43,8 @@ class Spec(BaseModel):
     )
     label_template: str = Field(
         default_factory=_of_task("template"),
-        description="The text for a label; {label} is replaced by its name. The default is the task's.",
+        description="The text for a label; {label} is replaced by its name, and for referring expressions {box} and "
+        "{expression} by its parts. The default is the task's.",
     )
     estimators: tuple[EstimatorSpec, ...] = Field(
         default_factory=_of_task("estimators"),
@@ -94,8 +95,9 @@ class Spec(BaseModel):
 
     @field_validator("label_template")
     @classmethod
-    def _usable_template(cls, template: str) -> str:
-        check_template(template)
+    def _usable_template(cls, template: str, info: ValidationInfo) -> str:
+        if "task" in info.data:  # it is not if the task is invalid, which is reported
+            downstream(info.data["task"]).check_template(template)
         return template
 
     @field_validator("store")
