@@ -51,6 +51,6 @@ class Lines:
 
 
 def first_of_equal(texts: Sequence[str]) -> np.ndarray:
-    """Return, for each text, the index of the first text that is equal to it, (len(texts),): equal texts are one label."""
+    """Return for each text the index of the first equal one, (len(texts),), since equal texts are one label."""
     first: dict[str, int] = {}
     return np.array([first.setdefault(text, i) for i, text in enumerate(texts)], dtype=np.int64)
