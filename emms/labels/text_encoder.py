@@ -64,7 +64,7 @@ class TextEncoder(LabelEncoder):
         ]
         longest = min(limit for limit in limits if limit)
         written = [text.lower() for text in texts] if recipe.lower_case else list(texts)
-        with self._explained("cannot read the texts"), _quiet():
+        with self._explained("cannot read the texts"), pretrained.quiet():
             tokens = tokenizer(
                 written, padding="max_length" if recipe.padded else False, truncation=True, max_length=longest
             )
