@@ -13,6 +13,13 @@ FORMATS: Registry[type[Dataset]] = Registry(
         "parquet": "emms.datasets.parquet:ParquetImages",
         "fashion-mnist": "emms.datasets.idx:FashionMNIST",
         "digits": "emms.datasets.digits:Digits",
+        "squad": "emms.datasets.squad:Squad",
+        "coqa": "emms.datasets.coqa:CoQA",
+        "text-table": "emms.datasets.text_table:TextTable",
+        "textfolder": "emms.datasets.textfolder:TextFolder",
+        "jsonl": "emms.datasets.jsonl:JsonLines",
+        "huggingface": "emms.datasets.huggingface:HuggingFace",
+        "torchvision": "emms.datasets.torchvision:Torchvision",
     },
     DatasetError,
 )

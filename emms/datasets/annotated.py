@@ -77,10 +77,11 @@ class Annotated(Dataset):
         return {"reads": "image file"}
 
 
-def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: str = "") -> Listing:
+def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: str | None = "") -> Listing:
     """Return the listing of rows. Labels are numbered in sorted order if they are classes, else as they first occur.
 
-    source: path of the annotations, for messages.
+    source: path of the annotations, for messages. image_folder: as the property of `Annotated`; with None the caller
+    fills in `path` and `position`.
 
     Raises DatasetError if most rows have a blank label or text, if no image exists, or if an image is outside of its
     folder.
@@ -98,7 +99,7 @@ def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: 
     labels = sorted(names) if task.classes else list(names)
     index = {label: number for number, label in enumerate(labels)}
     paths, missing = [""] * len(kept), ""
-    if "image" in task.inputs():
+    if "image" in task.inputs() and image_folder is not None:
         paths, missing = _image_paths(kept, source, image_folder)
     columns: dict[str, Any] = {
         "id": [row.id for row in kept],
