@@ -9,7 +9,6 @@ from pydantic import Field
 
 from emms.datasets.annotated import Annotated, Row
 from emms.datasets.json_files import get, items, read_json
-from emms.datasets.texts import UniqueIds, well_formed
 from emms.downstream.text_question_answering import UNANSWERABLE, TextQuestionAnswering
 from emms.errors import DatasetError
 from emms.paths import UserPath
@@ -36,11 +35,9 @@ class CoQA(Annotated):
 
     def rows(self) -> Iterator[Row]:
         """Yield the questions. Raises DatasetError, with the file and the key, if the file has another format."""
-        unique = UniqueIds()
         for place, story in items(read_json(self.path, _KEYS), "data", self.source):
             whole = f"{place} of '{self.source}'"
             id_, passage = get(story, "id", str, whole), get(story, "story", str, whole)
-            well_formed(f"{id_}{passage}", f"the story of {whole}")
             answers = dict(self._turns(story, "answers", place))
             for turn, (where, question) in self._turns(story, "questions", place):
                 if turn not in answers:
@@ -51,8 +48,8 @@ class CoQA(Annotated):
                 answer_place, answer = answers.pop(turn)
                 label, start = self._answer(answer_place, answer, passage)
                 yield Row(
-                    id=unique(f"{id_}/{turn}"),
-                    label=label,
+                    id=f"{id_}/{turn}",
+                    label=" ".join(label.split()),
                     where=where,
                     fields={"text": self._text(question, where), "context": passage, "answer_start": start},
                 )
@@ -78,5 +75,4 @@ class CoQA(Annotated):
         return text, start if 0 <= start < len(passage) else -1
 
     def _text(self, turn: dict[str, Any], where: str) -> str:
-        text = get(turn, "input_text", str, f"{where} of '{self.source}'")
-        return well_formed(text, f"the input_text of {where} of '{self.source}'")
+        return get(turn, "input_text", str, f"{where} of '{self.source}'")

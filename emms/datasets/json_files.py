@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -23,12 +24,14 @@ def read_json(path: Path | str, keys: Container[str] | None = None) -> Any:
     Raises DatasetError, with the file, if it cannot be read, is not JSON, or has an object with a key twice.
     """
     try:
-        with open_regular(str(path)) as file:
-            data = file.read()
+        with open_regular(str(path)) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            content = text.read()
+    except UnicodeDecodeError as cause:
+        raise _not_utf8(f"'{path}'") from cause
     except (OSError, ValueError) as cause:  # ValueError: a null character in the path
         reason = getattr(cause, "strerror", None) or cause
         raise DatasetError(f"'{printable(path)}' cannot be read: {reason}; give the path of a file") from cause
-    return parse_json(data, f"'{path}'", keys)
+    return parse_json(content, f"'{path}'", keys)
 
 
 def parse_json(data: bytes | str, where: str, keys: Container[str] | None = None) -> Any:
@@ -36,7 +39,7 @@ def parse_json(data: bytes | str, where: str, keys: Container[str] | None = None
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
-        raise DatasetError(f"{where} is not text in UTF-8; convert it, or check that it is the right file") from cause
+        raise _not_utf8(where) from cause
 
     def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(pairs)
@@ -70,7 +73,8 @@ def get(mapping: Any, key: str, kind: type[T], where: str) -> T:
         return value
     if kind is float and type(value) is int:
         return value  # type: ignore[return-value]  # an int is a number, and may be too large for a float
-    raise DatasetError(f"{where} has {printable(repr(value), 60)} at '{key}', which is not {_KINDS[kind]}; fix it")
+    shown = _KINDS[type(value)] if isinstance(value, list | dict) else printable(repr(value), 60)  # may be very large
+    raise DatasetError(f"{where} has {shown} at '{key}', which is not {_KINDS[kind]}; fix it")
 
 
 def items(mapping: Any, key: str, source: str, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -86,6 +90,10 @@ def items(mapping: Any, key: str, source: str, where: str = "") -> Iterator[tupl
         if not isinstance(item, dict):
             raise DatasetError(f"{place} of '{source}' is not a JSON object; check that it is the right file")
         yield place, item
+
+
+def _not_utf8(where: str) -> DatasetError:
+    return DatasetError(f"{where} is not text in UTF-8; convert it, or check that it is the right file")
 
 
 def _refuse(constant: str) -> NoReturn:

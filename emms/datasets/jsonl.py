@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -43,7 +44,7 @@ class JsonLines(TaskTable):
     def rows(self) -> Iterator[Row]:
         """Yield the samples. Raises DatasetError, with the line, if one is not a JSON object or lacks a key."""
         convert, required = self.records(), [self.column(name) for name in self.required()]
-        files = NamedFiles(self.source, os.path.abspath(self.image_folder), frozenset())
+        files = NamedFiles(self.source, os.path.abspath(self.image_folder), frozenset(), "images")
         has_image = "image" in self.downstream.inputs()
         for number, record in json_lines(self.source):
             where = f"line {number}"
@@ -52,14 +53,14 @@ class JsonLines(TaskTable):
             if image is not None and not isinstance(image, str):
                 raise DatasetError(f"the image in {where} of '{self.source}' is not the path of a file; fix it")
 
-            def size(image: str | None = image) -> tuple[int, int]:
-                (path,) = files.resolve([image])
+            def size(image: str | None = image, where: str = where) -> tuple[int, int]:
+                (path,) = files.resolve([image], [where])
                 if path is None:
                     raise BadSampleError("null or empty; give the line an image")
                 return image_size(path)
 
             for row in convert.rows(record, f"{os.path.basename(self.source)}:{number}", where, self.source, size):
-                yield Row(row.id, row.label, row.where, image or "", row.fields)
+                yield replace(row, image=image or "")
 
 
 def json_lines(path: str) -> Iterator[tuple[int, dict[str, Any]]]:

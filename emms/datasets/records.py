@@ -9,7 +9,6 @@ from typing import Any
 
 from emms.datasets.annotated import Row
 from emms.datasets.squad import start_of
-from emms.datasets.texts import well_formed
 from emms.downstream import Downstream
 from emms.downstream.boxes import box_label, in_bins
 from emms.downstream.text_question_answering import UNANSWERABLE
@@ -58,7 +57,7 @@ class Records:
         column = self._task.label_column
         captions = value if isinstance(value, list) else [value]
         for number, caption in enumerate(captions or [None]):
-            text = as_text(caption, f"column '{self._names[column]}' in {place}")
+            text = _one_line(caption, f"column '{self._names[column]}' in {place}")
             id_ = row.id if len(captions) < 2 else f"{row.id}#{number}"
             yield replace(row, id=id_, label=text, fields={**row.fields, self._task.columns[column]: text})
 
@@ -73,14 +72,14 @@ class Records:
                 value = value["text"] or UNANSWERABLE
             if isinstance(value, list):
                 value = value[0] if value else None
-        text = as_text(value, where)
+        text, label = as_text(value, where), _one_line(value, where)
         if "answer_start" not in self._task.columns.values():
-            return replace(row, label=text)
+            return replace(row, label=label)
         stated = record.get(self._names["answer_start"]) if start is None else start
         if stated is not None and type(stated) is not int:
             raise DatasetError(f"'answer_start' in {place} is {_shown(stated)}, not an integer; fix it")
         found = -1 if stated is None else start_of(text, stated, row.fields["context"])
-        return replace(row, label=text, fields={**row.fields, "answer_start": found})
+        return replace(row, label=label, fields={**row.fields, "answer_start": found})
 
     def _box(
         self, row: Row, record: Mapping[str, Any], value: Any, place: str, size: Callable[[], tuple[int, int]]
@@ -96,13 +95,13 @@ class Records:
         stated = [record.get(self._names[name]) for name in SIZE_COLUMNS]
         try:
             width, height = size() if None in stated else (_number(s, f"the image size in {place}") for s in stated)
-        except BadSampleError as cause:
-            return replace(row, where=f"{row.where}, whose image is {cause}")
+        except BadSampleError:
+            return replace(row, problem="have a box whose image, which gives its scale, is missing or damaged")
         if not (width > 0 and height > 0):
             raise DatasetError(f"the image size in {place} is {width:g} x {height:g}; fix it")
         box = in_bins(left, top, right, bottom, width, height)
         if box is None:
-            return replace(row, where=f"{row.where}, whose box is empty or outside of the image")
+            return replace(row, problem="have a box that is empty or outside of the image")
         return replace(row, label=box_label(row.fields["text"], box)) if row.fields["text"].strip() else row
 
 
@@ -114,12 +113,17 @@ def as_text(value: Any, where: str) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return well_formed(value, where)
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return str(value)
     raise DatasetError(f"{where} has {_shown(value)}, which is neither text nor a number; fix it, or name another one")
+
+
+def _one_line(value: Any, where: str) -> str:
+    """Return a label, which is one text: several lines would be several."""
+    return " ".join(as_text(value, where).split())
 
 
 def _number(value: Any, where: str) -> float:

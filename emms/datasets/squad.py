@@ -9,7 +9,6 @@ from pydantic import Field
 
 from emms.datasets.annotated import Annotated, Row
 from emms.datasets.json_files import get, items, read_json
-from emms.datasets.texts import UniqueIds, well_formed
 from emms.downstream.text_question_answering import UNANSWERABLE, TextQuestionAnswering
 from emms.errors import DatasetError
 from emms.paths import UserPath
@@ -36,23 +35,20 @@ class Squad(Annotated):
 
     def rows(self) -> Iterator[Row]:
         """Yield the questions. Raises DatasetError, with the file and the key, if the file has another format."""
-        unique = UniqueIds()
         for article, content in items(read_json(self.path, _KEYS), "data", self.source):
             for place, paragraph in items(content, "paragraphs", self.source, article):
                 context = get(paragraph, "context", str, f"{place} of '{self.source}'")
-                well_formed(context, f"the context of {place} of '{self.source}'")
                 for where, question in items(paragraph, "qas", self.source, place):
-                    yield self._row(where, question, context, unique)
+                    yield self._row(where, question, context)
 
-    def _row(self, where: str, question: dict[str, Any], context: str, unique: UniqueIds) -> Row:
+    def _row(self, where: str, question: dict[str, Any], context: str) -> Row:
         whole = f"{where} of '{self.source}'"
         text, id_ = get(question, "question", str, whole), get(question, "id", str, whole)
-        well_formed(f"{text}{id_}", f"the question or id of {whole}")
         answer, start = self._answer(where, question, context)
         return Row(
-            id=unique(id_ or where),
-            label=answer,
-            where=f"{where} ({id_})",
+            id=id_,
+            label=" ".join(answer.split()),
+            where=where,
             fields={"text": text, "context": context, "answer_start": start},
         )
 
@@ -66,7 +62,6 @@ class Squad(Annotated):
         for place, answer in items(question, "answers", self.source, where):
             whole = f"{place} of '{self.source}'"
             text = get(answer, "text", str, whole)
-            well_formed(text, f"the text of {whole}")
             return text, start_of(text, get(answer, "answer_start", int, whole), context)
         return "", -1
 

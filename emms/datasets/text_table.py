@@ -78,7 +78,7 @@ class TextTable(Annotated):
             record = dict(zip(columns, cells, strict=True))
             (row,) = convert.rows(record, f"{stem}:{number}", where, self.source, _no_image)
             if self.pair_column is not None and not row.fields["context"].strip():
-                row = replace(row, label="", where=f"{where}, whose {self.pair_column} is blank")
+                row = replace(row, problem=f"have a blank {self.pair_column}")
             yield row
 
     def _cells(self, columns: list[str]) -> Iterator[tuple[int, str, list[Any]]]:

@@ -75,7 +75,6 @@ def test_blank_turns_are_counted(file):
         ([turn(1, "q"), turn(1, "r")], [turn(1, "a", "Once")], r"questions\[1\] of .* turn_id 1, as an earlier one"),
         ([turn(1, "q")], [turn(1, "a")], r"answers\[0\] of .* no key 'span_start'"),
         ([turn(1, 3)], [turn(1, "a", "Once")], r"data\[0\].questions\[0\] of .* 3 at 'input_text'"),
-        ([turn(1, "\udc00")], [turn(1, "a", "Once")], r"input_text of data\[0\].questions\[0\] of .* half of a char"),
     ],
 )
 def test_turns_that_do_not_fit(file, questions, answers, message):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emms.datasets.text_table import TextTable
+from emms.downstream.class_labels import spoken_name
 from emms.errors import DatasetError
 
 GLUE = 'sentence\tlabel\nhide new secretions from the "parental units \t0\n"a depressed fifteen-year-old\t1\n'
@@ -27,13 +28,14 @@ def samples(dataset):
 def test_csv_with_quoted_cells(tmp_path):
     path = tmp_path / "news.CSV"
     path.write_bytes(
-        b'\xef\xbb\xbflabel,id,text\r\nSport,1,"Goal, ""again"""\r\n\r\nWorld,2,"two\r\nlines"\r\nsport,3,na\xc3\xafve\r\n'
+        b'\xef\xbb\xbflabel,id,text\r\nSport,1,"Goal, ""again"""\r\n'
+        b'\r\nWorld,2,"two\r\nlines"\r\nworld,3,na\xc3\xafve\r\n'
     )
     dataset = TextTable(path=path)
     assert samples(dataset) == [
         ('Goal, "again"', "", "Sport"),
         ("two\nlines", "", "World"),
-        ("naïve", "", "sport"),  # classes that differ in case are different classes
+        ("naïve", "", "World"),  # written "world"
     ]
     listing = dataset.listing()
     assert listing.samples["id"].to_list() == ["news.CSV:2", "news.CSV:5", "news.CSV:6"]
@@ -59,9 +61,9 @@ def test_pairs_with_another_delimiter(tmp_path):
         path=tmp_path / "mnli.csv", text_column="a", pair_column="b", label_column="gold", delimiter=";"
     )
     assert samples(dataset) == [("It rains", "It is wet", "entailment"), ("x", "y, z", "neutral")]
-    (note,) = dataset.listing().notes
-    assert note.startswith("2 of 4 samples")
-    assert "line 4, line 5, whose b is blank" in note
+    blank, pair = dataset.listing().notes
+    assert blank.startswith("1 of 4 samples")
+    assert "have a blank b and are left out (line 5)" in pair
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.ndjson"])
@@ -69,7 +71,7 @@ def test_json_lines(tmp_path, name):
     rows = [{"text": "good", "label": 1}, {"text": "b\u2028ad", "label": 0}, {"text": None, "label": 0}]
     (tmp_path / name).write_text("\r\n".join(map(json.dumps, rows)) + "\n\n")
     dataset = TextTable(path=tmp_path / name, class_names={0: "bad", 1: "good", 2: "so so"})
-    assert samples(dataset) == [("good", "", "good"), ("b\u2028ad", "", "bad")]
+    assert samples(dataset) == [("good", "", "good"), ("b ad", "", "bad")]
     assert [note[:14] for note in dataset.listing().notes] == ["1 of 3 samples", "`class_names:`"]
 
 
@@ -116,7 +118,7 @@ def test_a_missing_file(tmp_path):
             TextTable(path=tmp_path / name).listing()
 
 
-CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+CELL = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]) | st.sampled_from('"\n,'), max_size=6)
 
 
 @given(st.lists(st.tuples(CELL, CELL), min_size=1))
@@ -129,10 +131,8 @@ def test_what_the_csv_module_writes_is_read_and_nothing_is_lost(tmp_path_factory
     dataset = TextTable(path=path)
     listing = listed(dataset)
     if listing is not None:
-        kept = [(t, label.strip()) for t, label in rows if t.strip() and label.strip()]
-        read = [(text, label) for text, _, label in samples(dataset)]
-        as_lines = [(t.replace("\r\n", "\n"), label.replace("\r\n", "\n")) for t, label in kept]
-        assert read == as_lines
+        kept = [text for text, label in rows if text.strip() and spoken_name(label)]
+        assert [text for text, _, _ in samples(dataset)] == kept
         assert counted(listing) == len(rows)
 
 

@@ -29,7 +29,7 @@ def test_texts_in_class_folders(tmp_path):
     listing = dataset.listing()
     assert listing.samples["id"].to_list() == ["neg/0_2.txt", "pos/0.txt", "pos/deep/1.TXT"]
     assert (listing.labels, listing.samples["label"].to_list(), listing.notes) == (["neg", "pos"], [0, 1, 1], [])
-    assert [dataset.load(r).text for r in listing.samples.to_dicts()] == ["Bad.\r\n", "Good", "naïve"]
+    assert [dataset.load(r).text for r in listing.samples.to_dicts()] == ["Bad. \n", "Good", "naïve"]
     assert set(listing.samples["path"]) == {""}
 
 
