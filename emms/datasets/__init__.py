@@ -13,6 +13,7 @@ FORMATS: Registry[type[Dataset]] = Registry(
         "parquet": "emms.datasets.parquet:ParquetImages",
         "fashion-mnist": "emms.datasets.idx:FashionMNIST",
         "digits": "emms.datasets.digits:Digits",
+        "scenes": "emms.datasets.scenes:Scenes",
         "flickr-tokens": "emms.datasets.flickr_tokens:FlickrTokens",
         "flickr30k-csv": "emms.datasets.flickr_csv:FlickrCSV",
         "karpathy": "emms.datasets.karpathy:Karpathy",

@@ -108,7 +108,7 @@ def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: 
         if row.problem or missing:
             left_out.setdefault(row.problem or blank, []).append(row.where)
         else:
-            columns.add(clean(row.id), label, row.where, image, values)
+            columns.add(clean(row.id), label, clean(row.where), image, values)
     count = sum(map(len, left_out.values())) + len(columns)
     notes = [_left_out(problem, places, count, source) for problem, places in left_out.items()]
     if not len(columns):

@@ -31,11 +31,9 @@ class CocoCaptions(Captions):
             number, text = get(annotation, "image_id", int, whole), get(annotation, "caption", str, whole)
             if number in images:
                 used.add(number)
-                yield Caption(get(images[number], "file_name", str, whole), text, where)
+                yield Caption(images[number].name, text, where)
             else:
                 yield Caption("", text, where, "are of an image that the file does not list")
         for number, image in images.items():
-            if number in used:
-                continue
-            name = get(image, "file_name", str, f"image {number} of '{self.source}'")
-            yield Caption(name, "", f"image {number}", "have no caption")
+            if number not in used:
+                yield Caption(image.name, "", image.where, "have no caption")

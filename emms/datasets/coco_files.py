@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from emms.datasets.json_files import get, items
 from emms.errors import DatasetError
@@ -12,14 +12,24 @@ from emms.errors import DatasetError
 _NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})\.jpg")
 
 
-def images_by_id(content: Any, source: str) -> dict[int, dict[str, Any]]:
+class CocoImage(NamedTuple):
+    """An image in a JSON file of COCO."""
+
+    where: str
+    """Its place in the file, such as `images[3]`."""
+    name: str
+    entry: dict[str, Any]
+
+
+def images_by_id(content: Any, source: str) -> dict[int, CocoImage]:
     """Return the entries of `images` in a JSON file of COCO, by id. Raises DatasetError if an id occurs twice."""
-    images: dict[int, dict[str, Any]] = {}
-    for where, image in items(content, "images", source):
-        number = get(image, "id", int, f"{where} of '{source}'")
-        if number in images and images[number] != image:
-            raise DatasetError(f"{where} of '{source}' has the id {number} of an earlier image; remove one of the two")
-        images[number] = image
+    images: dict[int, CocoImage] = {}
+    for where, entry in items(content, "images", source):
+        whole = f"{where} of '{source}'"
+        number, name = get(entry, "id", int, whole), get(entry, "file_name", str, whole)
+        if number in images and images[number].entry != entry:
+            raise DatasetError(f"{whole} has the id {number} of an earlier image; remove one of the two")
+        images.setdefault(number, CocoImage(where, name, entry))
     return images
 
 

@@ -52,5 +52,5 @@ class DAQUAR(Questions):
 
 
 def _joined(line: str) -> str:
-    answers = {" ".join(answer.split()): None for answer in line.split(",")}
-    return ", ".join(sorted(answer for answer in answers if answer))
+    answers = {answer.casefold(): answer for part in line.split(",") if (answer := " ".join(part.split()))}
+    return ", ".join(answers[key] for key in sorted(answers))

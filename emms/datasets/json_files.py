@@ -65,7 +65,7 @@ def get(mapping: Any, key: str, kind: type[T], where: str) -> T:
     Raises DatasetError if this is no object, or if the key is missing or has a value of another kind.
     """
     if not isinstance(mapping, dict):
-        raise DatasetError(f"{where} is not a JSON object; check that it is the right file")
+        raise DatasetError(f"{where} is not an object; check that it is the right file")
     if key not in mapping:
         raise DatasetError(f"{where} has no key '{key}'; check that it is the right file")
     value = mapping[key]
@@ -88,7 +88,7 @@ def items(mapping: Any, key: str, source: str, where: str = "") -> Iterator[tupl
     for number, item in enumerate(get(mapping, key, list, whole)):
         place = f"{where}.{key}[{number}]" if where else f"{key}[{number}]"
         if not isinstance(item, dict):
-            raise DatasetError(f"{place} of '{source}' is not a JSON object; check that it is the right file")
+            raise DatasetError(f"{place} of '{source}' is not an object; check that it is the right file")
         yield place, item
 
 

@@ -63,7 +63,8 @@ class NamedFiles:
     def _real(self, path: str) -> str:
         """Return `os.path.realpath(path)`, with one system call per file instead of one per parent folder."""
         folder, name = os.path.split(path)
-        if name in {"", ".", ".."} or os.path.islink(path):
+        # With "..", `path` may not exist although its simplified form is a link.
+        if name in {"", ".", ".."} or ".." in folder or os.path.islink(path):
             return os.path.realpath(path)
         if folder not in self._real_folders:
             self._real_folders[folder] = os.path.realpath(folder)

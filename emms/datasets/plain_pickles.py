@@ -23,7 +23,8 @@ _COUNTED = {ord("T"): 4, ord("U"): 1, ord("X"): 4, 0x8C: 1, 0x8A: 1}
 """Bytes of the length before the argument: of strings, and of large numbers."""
 _LINES = frozenset(b"FILSVgp")
 """Opcodes with a line as argument."""
-_PUTS = {ord("p"): 0, ord("q"): 1, ord("r"): 4}
+_PUTS = {ord("p"): 0, ord("r"): 4}
+"""Bytes of the number under which an object is stored; 0 if it is text. That of one byte is always small."""
 _STOP = ord(".")
 
 

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from emms.datasets.annotated import Annotated, Row
-from emms.datasets.coco_files import images_by_id
+from emms.datasets.coco_files import CocoImage, images_by_id
 from emms.datasets.json_files import get, items, read_json
 from emms.datasets.plain_pickles import read_pickle
-from emms.downstream.boxes import box_label, in_bins
+from emms.downstream.boxes import Box, box_label, in_bins
 from emms.downstream.referring_expression import ReferringExpression
 from emms.errors import DatasetError, printable
 from emms.paths import UserPath
@@ -83,10 +83,10 @@ class RefCOCO(Annotated):
             image = images.get(get(ref, "image_id", int, whole))
             annotation = boxes.get(get(ref, "ann_id", int, whole))
             box, problem = None, "refer to an image or box that instances.json does not list"
-            if image is not None and annotation is not None:
+            if image and annotation:
                 box = _box(image, *annotation, instances)
                 problem = "have an empty box, or one outside of the image"
-            name = get(image, "file_name", str, instances) if image is not None else ""
+            name = image.name if image else ""
             for place, sentence in items(ref, "sentences", source, where):
                 text = get(sentence, "sent", str, f"{place} of '{source}'")
                 number = get(sentence, "sent_id", int, f"{place} of '{source}'")
@@ -97,14 +97,14 @@ class RefCOCO(Annotated):
             raise DatasetError(f"'{source}' has no split '{self.split}' (it has: {known})")
 
 
-def _box(image: dict[str, Any], where: str, annotation: dict[str, Any], instances: str) -> Any:
+def _box(image: CocoImage, where: str, annotation: dict[str, Any], instances: str) -> Box | None:
     """Return an annotation's box in bins, or None if it is empty or outside of the image."""
     whole = f"{where} of '{instances}'"
     numbers = get(annotation, "bbox", list, whole)
     if len(numbers) != 4:
         raise DatasetError(f"{whole} has {len(numbers)} numbers at 'bbox', which are x, y, width and height; fix it")
     x, y, width, height = (get({"bbox": number}, "bbox", float, whole) for number in numbers)
-    size = [get(image, side, float, f"the image of {whole}") for side in ("width", "height")]
+    size = [get(image.entry, side, float, f"{image.where} of '{instances}'") for side in ("width", "height")]
     if max(map(abs, (x, y, width, height, *size))) > _LARGEST:
         return None
     return in_bins(x, y, x + width, y + height, *size)

@@ -84,7 +84,7 @@ def test_values_of_the_right_kind():
     ("mapping", "kind", "problem"),
     [
         ({"b": 1}, int, "it has no key 'a'"),
-        ([1], int, "it is not a JSON object"),
+        ([1], int, "it is not an object"),
         ({"a": None}, str, "it has None at 'a', which is not text"),
         ({"a": True}, int, "it has True at 'a', which is not an integer"),
         ({"a": False}, float, "which is not a number"),
@@ -107,7 +107,7 @@ def test_items_have_places():
 
 
 def test_items_that_are_no_objects_are_named():
-    with pytest.raises(DatasetError, match=r"data\[1\] of 'f.json' is not a JSON object"):
+    with pytest.raises(DatasetError, match=r"data\[1\] of 'f.json' is not an object"):
         list(items({"data": [{}, 3]}, "data", "f.json"))
     with pytest.raises(DatasetError, match=r"data\[0\] of 'f.json' has no key 'rows'"):
         list(items({}, "rows", "f.json", "data[0]"))

@@ -28,7 +28,7 @@ def test_the_network_classifies_a_photograph(name):
     weights = list(read_weights(network._weights()).values())
     classifier.load_state_dict({"weight": weights[-2], "bias": weights[-1]})
     with torch.inference_mode():
-        features = forward(network.prepare(ImageSample("china", photograph))[None], [network.view])[0]
+        features = forward(network.prepare(ImageSample("china", photograph))[None], [network.views()[0]])[0]
         assert classifier(features).argmax() == PALACE
 
 
