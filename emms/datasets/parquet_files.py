@@ -36,7 +36,7 @@ def opened(path: str) -> Iterator[pq.ParquetFile]:
     try:
         with open_column(path) as file:
             yield file
-    except (OSError, pa.ArrowException) as cause:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as cause:  # the last: names of columns in a damaged footer
         raise DatasetError(f"'{path}' cannot be read as Parquet: {cause}; restore it, or write it again") from cause
 
 
@@ -120,7 +120,13 @@ def any_null(file: pq.ParquetFile, leaf: str) -> bool:
     """Return whether a column may have nulls, by the statistics in the file's footer."""
     for group in range(file.num_row_groups):
         group_of = file.metadata.row_group(group)
-        column = next(c for c in map(group_of.column, range(group_of.num_columns)) if c.path_in_schema == leaf)
-        if column.statistics is None or not column.statistics.has_null_count or column.statistics.null_count:
+        columns = map(group_of.column, range(group_of.num_columns))
+        column = next((c for c in columns if c.path_in_schema == leaf), None)
+        if (
+            column is None
+            or column.statistics is None
+            or not column.statistics.has_null_count
+            or column.statistics.null_count
+        ):
             return True
     return False

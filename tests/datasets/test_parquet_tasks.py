@@ -6,7 +6,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fuzzing import counted, listed, mutated
+from fuzzing import counted, listed
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -189,8 +189,9 @@ def test_any_cells_give_samples_or_errors(tmp_path_factory, task, rows):
 
 
 @given(st.data())
-def test_damaged_files_give_samples_or_errors(tmp_path_factory, data):
+def test_files_that_are_cut_off_are_errors(tmp_path_factory, data):
     file = tmp_path_factory.mktemp("fuzz") / "x.parquet"
     dataset = write(file, {"image": IMAGES["structs"], "caption": [["a"], ["b", "c"], ["d"], ["e"]]})
-    file.write_bytes(data.draw(mutated(file.read_bytes())))
-    listed(dataset.for_task("image-captioning"))
+    content = file.read_bytes()
+    file.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    assert listed(dataset.for_task("image-captioning")) is None
