@@ -11,7 +11,9 @@ times as fast, which is enough to see how memory grows.
 Forward passes are those of the networks, and GloVe's look-ups. Beside them are tokenisation, sorting, files, the
 common width, and what loads the weights.
 
-RESULTS
+Measured last on a busy machine with one thread: 10,000 captions with MiniLM take 125 s, 5.5 % of them beside the
+forward passes. With `--tiny`, the peak of memory, of which 910 MiB are the imported libraries, is 1,376 MiB with 10,000
+captions and 1,542 MiB with 100,000; moments of 100,000 captions take 2.3 s.
 """
 
 from __future__ import annotations
