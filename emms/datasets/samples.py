@@ -106,9 +106,25 @@ class Samples(BaseModel):
         left_out = [bad.row for bad in self.skipped or ()]
         return digest([self.fingerprint, left_out]) if left_out else self.fingerprint
 
+    def groups(self, store: Store, field: str | None) -> np.ndarray:
+        """Return a number for each sample that is not left out, (count,), equal for samples that are held out together.
+
+        These are samples of the same position of files with the same contents, and samples with an equal `field`.
+        """
+        table = self.table(store)
+        by = [field] if field in self.fields else ["digest", "position"]
+        if (
+            field not in self.fields
+            and not (table["position"] != 0).any()
+            and not table["digest"].str.len_bytes().any()
+        ):
+            return np.arange(self.count)  # nothing but texts
+        groups = table.select(pl.struct(by).rank("dense")).to_series().to_numpy()
+        return np.delete(groups, [bad.row for bad in self.skipped or ()])
+
     def in_files(self, reads: frozenset[str]) -> bool:
         """Return whether some of these fields of a sample have to be read from its file."""
-        return not reads <= set(self.fields)
+        return not reads <= {"id", *self.fields}
 
     def table(self, store: Store) -> pl.DataFrame:
         """Return all listed samples: `id`, `label`, `position` and fields as in a listing, `digest` of the file.
@@ -296,7 +312,7 @@ def _shard_contents(samples: Samples, store: Store, rows: int, reads: frozenset[
 
 def _contents(rows: pl.DataFrame, reading: dict[str, Any], reads: frozenset[str] | None) -> str:
     """Return the digest of fields of samples. reads: None for those in files."""
-    fields = sorted(set(rows.columns) & (reads or set()))
+    fields = sorted(set(rows.columns) & (reads or set()) - {"path", "position", "label", "digest"})
     content: dict[str, Any] = {"fields": {name: _hash_of(rows.select(name)) for name in fields}} if fields else {}
     if reads is None or reads - set(fields):
         content |= {"rows": _hash_of(rows.select("position", "digest")), "reading": reading}

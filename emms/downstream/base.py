@@ -44,6 +44,9 @@ class Downstream(ABC):
     """Default label encoders."""
     estimators: ClassVar[tuple[str, ...]] = ("emms-decoded",)
     """Default estimators; the first one orders the ranking."""
+    together: ClassVar[str | None] = None
+    """A field that several samples have in common, such as the passage of several questions: they are held out
+    together. Samples that share an image always are."""
     metric: ClassVar[str]
     """Metric of fine-tuned networks, such as accuracy."""
     throughput: ClassVar[str]

@@ -30,5 +30,6 @@ class TextQuestionAnswering(OwnLabels):
     columns: ClassVar = {"question": "text", "context": "context", "answer_start": "answer_start"}
     optional = frozenset({"answer_start"})
     label_column = "answer"
+    together = "context"
     metric = "F1"
     throughput = "samples/s"

@@ -162,6 +162,36 @@ class SampleEstimator(Estimator):
         """Return the score of finite features X (N, D1), float64, and class indices y (N,), each class present."""
 
 
+class HeldOutEstimator(SampleEstimator):
+    """An estimator that predicts the classes of samples from other samples, none of which is of the same group."""
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Score features X (N, D1) against class labels y (N,), integers or names.
+
+        groups: (N,), the group of each sample, such as the image that it shares with others; None: they share none.
+        Raises EstimatorError as `SampleEstimator.fit` does, and for groups of another shape.
+        """
+        X, y, n_classes = checked_samples(X, y)
+        if groups is not None:
+            groups = np.asarray(groups)
+            if groups.shape != y.shape:
+                raise EstimatorError(f"groups have shape {groups.shape}, not {y.shape}; give one per sample")
+            groups = np.unique(groups, return_inverse=True)[1]
+        self.score_ = finite(self.name, self._score_apart(X, y, n_classes, groups))
+        return self
+
+    def fit_source(self, source: Source) -> Self:
+        """Score the features of a source."""
+        return self.fit(source.features(), source.class_index(self.name), source.groups)
+
+    def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
+        return self._score_apart(X, y, n_classes, None)
+
+    @abstractmethod
+    def _score_apart(self, X: np.ndarray, y: np.ndarray, n_classes: int, groups: np.ndarray | None) -> float:
+        """Return the score as `_score` does; groups: (N,), numbers from 0, or None."""
+
+
 class BatchEstimator(Estimator):
     """An estimator that compares features with label embeddings and reads the features in batches, more than once."""
 

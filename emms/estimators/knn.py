@@ -7,19 +7,21 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from emms.errors import EstimatorError
-from emms.estimators.base import SampleEstimator
+from emms.estimators.base import HeldOutEstimator
 from emms.estimators.samples import SLACK, bounded, centred, row_blocks, squared_distances
 from emms.estimators.settings import Count
 
 Distance = Literal["cosine", "euclidean"]
 
 
-class KNN(SampleEstimator):
+class KNN(HeldOutEstimator):
     """Leave-one-out accuracy of the k-nearest-neighbour classifier, from 0 to 1.
 
     For features X (N, D1) and labels y (N,): the mean over the samples n of [y_n is the most frequent class among the
     k other samples nearest to x_n]. If m classes are equally frequent and y_n is among them it counts 1 / m; all
     samples at the distance of the k-th vote, so that the order of samples and classes does not matter.
+
+    Samples of the same group, such as questions about the same image, are not neighbours of each other.
 
     k: number of neighbours. distance: `cosine`, 1 - x'z / (|x| |z|), which does not depend on the scale of each sample,
     or `euclidean`. Neither depends on the scale of X. Memory is that of the features and a block of distances.
@@ -32,25 +34,32 @@ class KNN(SampleEstimator):
     summary: ClassVar[str] = "leave-one-out accuracy of a nearest-neighbour classifier"
     paper: ClassVar[str] = "Sorkhei et al., TMLR 2025, arXiv 2503.18528"
     cost: ClassVar[str] = "2 N^2 D1"
+    version = 2
 
     def __init__(self, k: Count = 5, distance: Distance = "cosine") -> None:
         self.k, self.distance = k, distance
 
-    def _score(self, X: np.ndarray, y: np.ndarray, n_classes: int) -> float:
-        if self.k >= len(X):
-            raise EstimatorError(
-                f"{len(X)} samples have {len(X) - 1} neighbours each, not k = {self.k}; use more samples, or a smaller "
-                f"'k' of estimator '{self.name}'"
-            )
+    def _score_apart(self, X: np.ndarray, y: np.ndarray, n_classes: int, groups: np.ndarray | None) -> float:
+        check_neighbours(self.name, self.k, len(X), groups)
         X, squares = comparable(X, self.distance)
         right = 0.0
         for rows in row_blocks(len(X), len(X)):
-            sample, neighbour = neighbours(X, squares, rows, self.k)
+            sample, neighbour = neighbours(X, squares, rows, self.k, groups)
             votes = np.bincount(sample * n_classes + y[neighbour], minlength=(rows.stop - rows.start) * n_classes)
             votes = votes.reshape(-1, n_classes)
             winners = votes == votes.max(axis=1, keepdims=True)
             right += float((winners[np.arange(len(votes)), y[rows]] / winners.sum(axis=1)).sum())
         return right / len(X)
+
+
+def check_neighbours(name: str, k: int, count: int, groups: np.ndarray | None) -> None:
+    """Raise EstimatorError if a sample has fewer than k neighbours; groups: (N,), numbers from 0, or None."""
+    others = count - (1 if groups is None else int(np.bincount(groups).max()))
+    if k > others:
+        raise EstimatorError(
+            f"{count} samples have as few as {others} neighbours each, not k = {k}; use more samples, or a smaller "
+            f"'k' of estimator '{name}'"
+        )
 
 
 def comparable(X: np.ndarray, distance: Distance) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from emms.errors import EstimatorError
 from emms.estimators.base import Estimator, finite
-from emms.estimators.knn import Distance, comparable, neighbours
+from emms.estimators.knn import Distance, check_neighbours, comparable, neighbours
 from emms.estimators.samples import row_blocks
 from emms.estimators.settings import Count
 from emms.estimators.source import Source
@@ -62,7 +62,7 @@ class KNNLabels(Estimator):
             raise EstimatorError(f"labels must be in 0 … {len(Z) - 1}, not in {labels.min()} … {labels.max()}")
         if groups is not None:
             groups = np.unique(groups, return_inverse=True)[1]
-        self._check_neighbours(len(X), groups)
+        check_neighbours(self.name, self.k, len(X), groups)
         similarity = _Similarity(Z, labels)
         X, squares = comparable(X, self.distance)
         total = 0.0
@@ -75,14 +75,6 @@ class KNNLabels(Estimator):
     def fit_source(self, source: Source) -> Self:
         """Score the features of a source."""
         return self.fit(source.features(), source.label_embeddings, source.label_index, source.groups)
-
-    def _check_neighbours(self, count: int, groups: np.ndarray | None) -> None:
-        others = count - (1 if groups is None else int(np.bincount(groups).max()))
-        if self.k > others:
-            raise EstimatorError(
-                f"{count} samples have as few as {others} neighbours each, not k = {self.k}; use more samples, or a "
-                f"smaller 'k' of estimator '{self.name}'"
-            )
 
 
 class _Similarity:

@@ -102,7 +102,8 @@ def _notes(spec: Spec, outcome: Outcome, frame: pl.DataFrame) -> list[str]:
     """Return warnings about the results."""
     estimators = [estimator.id for estimator in spec.estimators]
     reward_width = [estimator.id for estimator in spec.estimators if scorer_of(spec, estimator).rewards_width]
-    notes = [*outcome.samples.notes, *few_samples(frame, outcome.samples.count, reward_width, estimators)]
+    notes = [*outcome.samples.notes, *(note for embedded in outcome.embedded for note in embedded.notes)]
+    notes += [*few_samples(frame, outcome.samples.count, reward_width, estimators)]
     if outcome.samples.skipped:
         notes.append(f"{len(outcome.samples.skipped)} samples could not be read and were left out")
     constant = [result.model.id for result in outcome.scored if result.facts and result.facts.constant]

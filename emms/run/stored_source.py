@@ -53,6 +53,11 @@ class StoredSource(Source):
             else _first_of_equal(run.task, self._samples, run.store, run.spec.label_template)[index]
         )
 
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """The group of each sample, (N,): samples that share an image or a passage are held out together."""
+        return self._samples.groups(self._run.store, self._run.task.together)
+
     @property
     def label_embeddings(self) -> Rows:
         """The embeddings of all U different labels by K encoders, (U, D2, K)."""

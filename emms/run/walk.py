@@ -42,6 +42,8 @@ def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
             listener.get().warn(note)
     with do.phase("label embeddings"):
         labels = do.all(EMBED, [(encoder, samples) for encoder in spec.label_encoders])
+        for note in (note for embedded in labels for note in embedded.notes):
+            listener.get().warn(note)
     with do.phase("models"):
         models = networks(spec)
         resolved, failed = _split(models, do.each(RESOLVE, [(model, samples) for model in models]))

@@ -91,4 +91,4 @@ def _known_keys(location: Location, content: Mapping[str, Any]) -> list[str]:
             model = ModelSpec
         case ("label_encoders", int(), _):
             model = EncoderSpec
-    return list(model.model_fields) if model else []
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []

@@ -76,5 +76,23 @@ def test_memory_does_not_grow_with_the_square_of_the_samples():
 
 def test_too_few_neighbours_are_refused():
     X, y = samples(N=5)
-    with pytest.raises(EstimatorError, match=r"5 samples have 4 neighbours each, not k = 5; .*smaller 'k'"):
+    with pytest.raises(EstimatorError, match=r"5 samples have as few as 4 neighbours each, not k = 5; .*smaller 'k'"):
         KNN().fit(X, y)
+
+
+def test_samples_of_a_group_are_not_neighbours_of_each_other():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 4)
+    X, y = rng.standard_normal((20, 6))[groups] + 1e-3 * rng.standard_normal((80, 6)), rng.integers(2, size=20)[groups]
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    right = []
+    for n in range(80):
+        others = np.flatnonzero(groups != groups[n])
+        nearest = others[np.argsort(-unit[others] @ unit[n])[:5]]
+        right.append(np.bincount(y[nearest], minlength=2).argmax() == y[n])
+    assert KNN().fit(X, y, groups).score_ == pytest.approx(np.mean(right))
+    assert KNN(k=3).fit(X, y).score_ == 1  # the other samples of the group
+    with pytest.raises(EstimatorError, match="80 samples have as few as 40 neighbours each, not k = 41"):
+        KNN(k=41).fit(X, y, np.arange(80) % 2)
+    with pytest.raises(EstimatorError, match="give one per sample"):
+        KNN().fit(X, y, groups[:-1])

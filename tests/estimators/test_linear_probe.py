@@ -66,3 +66,11 @@ def test_too_few_samples_for_the_folds_are_refused():
     X, y = samples(N=4)
     with pytest.raises(EstimatorError, match=r"4 samples cannot be split into 5 folds; .*fewer 'folds'"):
         LinearProbe().fit(X, y)
+
+
+def test_samples_of_a_group_are_held_out_together():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 5)
+    X, y = rng.standard_normal((60, 100))[groups], rng.integers(2, size=60)[groups]
+    assert LinearProbe().fit(X, y).score_ > 0.95  # by recognising the group
+    assert LinearProbe().fit(X, y, groups).score_ < 0.7
