@@ -8,28 +8,23 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from emms.datasets.scene_graph import Scene, Thing, pick, sample
-from emms.datasets.scene_words import NUMBERS, PLACES, SPOTS
+from emms.datasets.scene_words import PLACES, SPOTS
 from emms.downstream.text_question_answering import UNANSWERABLE
 
-_OPENINGS = (
-    "This is the {place}, where there are {count} things.",
-    "Look at this {place}: it has {count} things.",
-    "The {place} has {count} things in view.",
-)
 _STATEMENTS = (
-    "A {size} {colour} {name} is {spot}.",
-    "You can see a {size} {colour} {name} {spot}.",
-    "The {name} {spot} is {size} and {colour}.",
-    "There is something {colour} {spot}, a {size} {name}.",
+    "The {name} is {spot}.",
+    "A {size} {name} is {spot}.",
+    "You can see a {colour} {name} {spot}.",
+    "There is something {colour} {spot}, a {name}.",
 )
-_ABOUT_PLACE = {"count": "How many things are there?", "place": "Which place is this about?"}
-_ABOUT_THING = {
+_ABOUT = {
     "colour": ("What colour is the {name}?", "Which colour does the {name} have?"),
     "size": ("How big is the {name}?", "What size does the {name} have?"),
     "spot": ("Where is the {name}?", "Where can you find the {name}?"),
     "name": ("What is {spot}?", "What can you see {spot}?"),
 }
-_KINDS = ("colour", "size", "spot", "name", "name", "name")  # names have most to do with what words mean
+_OFTEN = ("name",) * 6  # names have most to do with what words mean
+_THINGS = 2  # in a passage: few, so that it says much about each answer
 _SENTENCES = (
     "The {name} is {spot}.",
     "Someone has put a {size} {name} {spot}.",
@@ -41,7 +36,7 @@ _SENTENCES = (
     "Nobody knows to whom the {size} {name} belongs.",
     "Is that a {name}, or is it something {other_colour}?",
 )
-_PLACE_IN, _UNANSWERABLE_IN = 7, 5  # one question in so many
+_UNANSWERABLE_IN = 10  # one question in so many
 
 
 @dataclass(frozen=True)
@@ -55,26 +50,19 @@ class Passage:
 
 
 def passage(scene: Scene, rng: np.random.Generator) -> Passage:
-    """Return a passage about a scene, and a question that it answers, or, one time in five, does not."""
-    about_place = {"count": NUMBERS[len(scene.things)], "place": scene.place}
-    sentences, facts = [pick(rng, _OPENINGS).format(**about_place)], [about_place]
-    for thing in sample(rng, scene.things, len(scene.things)):
-        facts.append(_facts(thing))
-        sentences.append(pick(rng, _STATEMENTS).format(**facts[-1]))
-    text = " ".join(sentences)
+    """Return a passage about two things of a scene, and a question that it answers, or, one time in ten, does not."""
+    things = sample(rng, scene.things, _THINGS)
+    templates = [pick(rng, _STATEMENTS) for _ in things]
+    sentences = [template.format(**_facts(thing)) for template, thing in zip(templates, things, strict=True)]
+    text, number = " ".join(sentences), int(rng.integers(_THINGS))
+    said = [kind for kind in _ABOUT if f"{{{kind}}}" in templates[number]]
+    kind = pick(rng, (*said, *_OFTEN))
     if not rng.integers(_UNANSWERABLE_IN):
-        kind = pick(rng, _KINDS)
-        return Passage(text, pick(rng, _ABOUT_THING[kind]).format(**_facts(_absent(scene, rng))), UNANSWERABLE, -1)
-    if not rng.integers(_PLACE_IN):
-        number, kind = 0, pick(rng, tuple(_ABOUT_PLACE))
-        question = _ABOUT_PLACE[kind]
-    else:
-        number, kind = 1 + int(rng.integers(len(scene.things))), pick(rng, _KINDS)
-        question = pick(rng, _ABOUT_THING[kind]).format(**facts[number])
-    answer = facts[number][kind]
+        return Passage(text, pick(rng, _ABOUT[kind]).format(**_facts(_absent(scene, rng))), UNANSWERABLE, -1)
+    facts = _facts(things[number])
     before = sum(len(sentence) + 1 for sentence in sentences[:number])
-    start, _ = next(re.finditer(rf"\b{re.escape(answer)}\b", text[before:])).span()
-    return Passage(text, question, answer, before + start)
+    start, _ = next(re.finditer(rf"\b{re.escape(facts[kind])}\b", text[before:])).span()
+    return Passage(text, pick(rng, _ABOUT[kind]).format(**facts), facts[kind], before + start)
 
 
 def sentence(scene: Scene, rng: np.random.Generator) -> str:

@@ -34,7 +34,7 @@ PLACES = {
     "kitchen": (
         *("kettle", "saucepan", "toaster", "spatula", "colander", "whisk", "ladle", "oven"),
         *("fridge", "dishwasher", "teapot", "grater", "rolling pin", "breadboard", "frying pan", "corkscrew"),
-        *("blender", "microwave", "stove", "pepper mill", "cookbook", "saltshaker", "casserole", "apron"),
+        *("blender", "microwave", "stove", "pepper mill", "cookbook", "salt cellar", "casserole", "apron"),
     ),
     "bathroom": (
         *("toothbrush", "bathtub", "towel", "shampoo", "razor", "sponge", "washbasin", "shower"),

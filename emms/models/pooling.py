@@ -8,6 +8,9 @@ import torch
 
 from emms.errors import ModelError
 
+CELLS = 3
+"""Rows and columns of `pool: grid`."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -33,13 +36,16 @@ class Layout:
 def pool(output: object, how: str, layout: Layout, default_token: bool, where: str) -> torch.Tensor:
     """Pool a vector (B, D), a map (B, D, H, W) or (B, H, W, D), or tokens (B, T, D) to (B, D).
 
-    `how` is `mean` over space or patch tokens, `token` for the class token, or `auto`: the class token if the
-    architecture pools by it (`default_token`), otherwise the mean.
+    `how` is `mean` over space or patch tokens, `token` for the class token, `grid` for the means over 3 x 3 cells of a
+    map, which is then (B, 9 D), or `auto`: the class token if the architecture pools by it (`default_token`), otherwise
+    the mean.
 
     Raises ModelError, naming the module `where`, for any other output.
     """
     if not isinstance(output, torch.Tensor):
         raise ModelError(f"{where} outputs a {type(output).__name__}, not one tensor; name another module")
+    if how == "grid":
+        return _grid(output.movedim(-1, 1) if output.ndim == 4 and layout.channels_last else output, where)
     token = how == "token" or (how == "auto" and default_token and output.ndim == 3)
     if token and not (output.ndim == 3 and layout.class_token):
         raise ModelError(f"{where} has no class token to pool by; use `pool: mean`")
@@ -52,3 +58,14 @@ def pool(output: object, how: str, layout: Layout, default_token: bool, where: s
     if output.ndim == 4:
         return output.mean((1, 2) if layout.channels_last else (2, 3))
     raise ModelError(f"{where} outputs a tensor of {output.ndim} dimensions; name a module whose output has 2, 3 or 4")
+
+
+def _grid(output: torch.Tensor, where: str) -> torch.Tensor:
+    """Return the means over the cells of a map (B, D, H, W), which share rows or columns if 3 does not divide them."""
+    if output.ndim != 4 or min(output.shape[2:]) < CELLS:
+        shape = " x ".join(str(size) for size in output.shape[1:])
+        raise ModelError(
+            f"{where} outputs {shape} numbers per sample, not a map of at least {CELLS} x {CELLS} places; name a module "
+            f"with such a map, or use `pool: mean`"
+        )
+    return torch.nn.functional.adaptive_avg_pool2d(output, CELLS).flatten(1)

@@ -13,7 +13,7 @@ from emms.errors import printable
 from emms.paths import UserPath
 from emms.spec.text import Alias, Name
 
-Pool = Literal["auto", "mean", "token", "logits"]
+Pool = Literal["auto", "mean", "token", "grid", "logits"]
 
 BEST = "best"
 """The layer of a candidate that is scored at each of its layers, of which the best is chosen."""
@@ -39,7 +39,8 @@ class ModelSpec(BaseModel):
     )
     pool: Pool = Field(
         "auto",
-        description="How the features become one vector: mean (over space or tokens), token (the class token), logits "
+        description="How the features become one vector: mean (over space or tokens), token (the class token), grid (the "
+        "means over 3 x 3 parts of an image, joined, which keep where things are; for maps of timm's networks), logits "
         "(the output of the network's own classifier), or auto (what the network itself does before its head).",
     )
     checkpoint: UserPath | None = Field(
