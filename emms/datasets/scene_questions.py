@@ -14,11 +14,29 @@ ANSWERS = (
     *("yes", "no", LARGE, *OTHER_SIZES, *NUMBERS, *COLOURS, *SHAPES),
     *(corner for row in CORNERS for corner in row),
 )
-_ASKED = {
-    "colour": ("what colour is the {}?", "the {} has which colour?"),
-    "shape": ("what shape is the {}?", "which shape does the {} have?"),
-    "size": ("how big is the {}?", "what is the size of the {}?"),
+ASKED = {
+    "colour": (
+        *("what colour is the {}?", "the {} has which colour?", "which hue does the {} have?"),
+        *("what shade was the {} painted in?", "in what tint is the {} drawn?", "what paint covers the {}?"),
+        *("what pigment was used for the {}?", "how is the {} dyed?"),
+    ),
+    "shape": (
+        *("what shape is the {}?", "which shape does the {} have?", "what form does the {} take?"),
+        *("what kind of figure is the {}?", "what is the outline of the {}?", "what silhouette does the {} have?"),
+        *("what does the {} depict?", "what is the contour of the {}?"),
+    ),
+    "size": (
+        *("how big is the {}?", "what is the size of the {}?", "what are the dimensions of the {}?"),
+        *("how much room does the {} take up?", "what is the extent of the {}?", "how bulky is the {}?"),
+    ),
+    "place": (
+        *("where is the {}?", "in which part is the {}?", "what is the position of the {}?"),
+        *("which region contains the {}?", "whereabouts is the {}?", "where can the {} be found?"),
+        *("what is the location of the {}?", "where should I look for the {}?"),
+    ),
 }
+"""Questions about one object, in several ways, so that questions of one meaning differ."""
+_LOOKS = ("colour", "shape", "size")
 
 
 def question(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
@@ -30,19 +48,19 @@ def question(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
 
 def _looks(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
     """Ask for the colour, shape or size of an object that the other attributes describe."""
-    attribute = pick(rng, tuple(_ASKED))
+    attribute = pick(rng, _LOOKS)
     found = [(thing, name) for thing in scene.things for name in names(scene, thing, attribute)]
     if not found:  # the objects differ in nothing but this
         return _where(scene, rng)
     things = list(dict.fromkeys(thing for thing, _ in found))
     thing = pick(rng, things) if attribute == "size" else pick_salient(rng, scene, things)
     name = pick(rng, [name for one, name in found if one is thing])
-    return pick(rng, _ASKED[attribute]).format(name), getattr(thing, attribute)
+    return pick(rng, ASKED[attribute]).format(name), getattr(thing, attribute)
 
 
 def _where(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
     thing = pick_salient(rng, scene, scene.things)
-    return f"where is the {pick(rng, names(scene, thing))}?", CORNERS[thing.row][thing.column]
+    return pick(rng, ASKED["place"]).format(pick(rng, names(scene, thing))), CORNERS[thing.row][thing.column]
 
 
 def _how_many(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:

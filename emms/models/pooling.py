@@ -65,7 +65,7 @@ def _grid(output: torch.Tensor, where: str) -> torch.Tensor:
     if output.ndim != 4 or min(output.shape[2:]) < CELLS:
         shape = " x ".join(str(size) for size in output.shape[1:])
         raise ModelError(
-            f"{where} outputs {shape} numbers per sample, not a map of at least {CELLS} x {CELLS} places; name a module "
-            f"with such a map, or use `pool: mean`"
+            f"{where} outputs {shape} numbers per sample, not a map of at least {CELLS} x {CELLS} places; "
+            f"name a module with such a map, or use `pool: mean`"
         )
     return torch.nn.functional.adaptive_avg_pool2d(output, CELLS).flatten(1)

@@ -56,6 +56,8 @@ class TimmNetwork(Candidate):
             raise ModelError(f"model '{self.spec.id}' has no module '{layer}'{near}")
         if self.spec.pool == "token" and not known.class_token:
             raise ModelError(f"model '{self.spec.id}' has no class token to pool by; use `pool: mean`")
+        if self.spec.pool == "grid" and known.class_token:
+            raise ModelError(f"model '{self.spec.id}' outputs tokens, not a map to divide into parts; use `pool: mean`")
         classes = self._own.check(self._digest).classes if self._own else known.classes
         if self.spec.pool == "logits" and (layer is not None or not classes):
             stops = f"stops at '{layer}', before its classifier" if layer else "has no classifier"

@@ -81,6 +81,8 @@ class TransformersNetwork(Candidate):
             )
         if self.spec.pool == "logits":
             raise self._error("has no classifier here, so it has no logits; remove `pool: logits`")
+        if self.spec.pool == "grid":
+            raise self._error("outputs tokens, not a map to divide into parts; use `pool: mean`, or remove `pool:`")
         if (layer := self.spec.layer) and layer not in {MEAN, BEST} and not _is_number(layer):
             raise self._error(
                 f"has no layer '{layer}'; give the number of a layer, `{MEAN}` (over all layers) or `{BEST}`"

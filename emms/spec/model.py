@@ -39,9 +39,9 @@ class ModelSpec(BaseModel):
     )
     pool: Pool = Field(
         "auto",
-        description="How the features become one vector: mean (over space or tokens), token (the class token), grid (the "
-        "means over 3 x 3 parts of an image, joined, which keep where things are; for maps of timm's networks), logits "
-        "(the output of the network's own classifier), or auto (what the network itself does before its head).",
+        description="How the features become one vector: mean (over space or tokens), token (the class token), grid "
+        "(the means over 3 x 3 parts of an image, joined, which keep where things are; for maps of timm's networks), "
+        "logits (the output of the network's own classifier), or auto (what the network itself does before its head).",
     )
     checkpoint: UserPath | None = Field(
         None, description="A file of weights to load: safetensors, or a PyTorch state dict."

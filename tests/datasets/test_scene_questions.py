@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emms.datasets.scene_graph import draw_scene, random_numbers
 from emms.datasets.scene_pictures import draw_picture
-from emms.datasets.scene_questions import ANSWERS, question
+from emms.datasets.scene_questions import ANSWERS, ASKED, question
 from emms.datasets.scene_words import COLOURS, SHAPES
 from tests.datasets.scene_truth import SIDES, meant, seen
 
@@ -23,19 +23,12 @@ def asked(seed: int, index: int = 0):
 def answer_of(scene, text: str) -> str:
     """Answer a question by the scene graph, which the tests of pictures compare with pixels."""
     things = scene.things
-    if found := re.fullmatch(r"(?:what|which) (colour|shape) (?:is|does) the (.*?)(?: have)?\?", text):
-        (thing,) = meant(scene, f"the {found[2]}")
-        return getattr(thing, found[1])
-    if found := re.fullmatch(r"the (.*) has which colour\?", text):
-        (thing,) = meant(scene, f"the {found[1]}")
-        return thing.colour
-    if found := re.fullmatch(r"(?:how big is|what is the size of) the (.*)\?", text):
-        (thing,) = meant(scene, f"the {found[1]}")
-        return thing.size
-    if found := re.fullmatch(r"where is the (.*)\?", text):
-        (thing,) = meant(scene, f"the {found[1]}")
-        row, column = ("top", "", "bottom")[thing.row], ("left", "", "right")[thing.column]
-        return f"{row} {column}".strip() or "middle"
+    for kind, forms in ASKED.items():
+        for form in forms:
+            if found := re.fullmatch(re.escape(form).replace(r"\{\}", "(.*)"), text):
+                (thing,) = meant(scene, f"the {found[1]}")
+                row, column = ("top", "", "bottom")[thing.row], ("left", "", "right")[thing.column]
+                return getattr(thing, kind) if kind != "place" else f"{row} {column}".strip() or "middle"
     if found := re.fullmatch(r"how many (?:(\w+) objects|(\w+)) are there\?", text):
         colour, plural = found.groups()
         return NUMBERS[sum(t.colour == colour or plural in {f"{t.shape}s", f"{t.shape}es", "objects"} for t in things)]

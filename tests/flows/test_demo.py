@@ -1,10 +1,12 @@
 """The specs of demos."""
 
 import pytest
+import yaml
 
 from emms.downstream import DOWNSTREAM
 from emms.errors import SpecError
-from flows.demo import DEMO_TASKS, demo_spec
+from emms.spec import load_spec
+from flows.demo import DEMO_TASKS, demo_spec, next_step
 
 
 def trained(model):
@@ -45,3 +47,17 @@ def test_the_demo_without_a_task_is_that_of_digits(tmp_path):
 def test_a_task_without_a_demo(tmp_path):
     with pytest.raises(SpecError, match="task 'image-captionin' has no demo; did you mean 'image-captioning'"):
         demo_spec("store", tmp_path, "cpu", "image-captionin")
+
+
+@pytest.mark.parametrize("task", DEMO_TASKS)
+def test_after_a_demo_comes_a_spec_for_samples_of_ones_own(task):
+    said = next_step(task, "emms")
+    content = "\n".join(line for line in said.splitlines() if line.startswith("  ") and "emms rank" not in line)
+    spec = load_spec(yaml.safe_load(content))
+    assert (spec.task, len(spec.models)) == (task, 2)
+    assert "emms rank my.yaml" in said
+    assert ("image" in said) == (task in {"image-captioning", "visual-question-answering", "referring-expression"})
+
+
+def test_after_the_demo_of_digits_comes_a_folder_of_images():
+    assert "emms rank --images ./photos" in next_step(None, "emms")
