@@ -52,8 +52,9 @@ _TEXT_MODELS = (
     *(_MINILM, _MINILM_MIDDLE, _packaged("all-minilm-l6-v2", "mean"), _GLOVE),
     *(_untrained(_MINILM), _untrained(_MINILM_MIDDLE)),
 )
-# Where things are in a picture is the question, which is lost in a mean over space.
-_GRIDS = tuple({**_packaged(f"efficientnet-lite{size}", "blocks.4"), "pool": "grid"} for size in range(3))
+# Referring expressions: a mean over space loses where things are in a picture, and the last layer of MiniLM, in which
+# texts on one subject are alike, loses most of the words that say so.
+_GRIDS = tuple({**_packaged(f"efficientnet-lite{size}", "blocks.5"), "pool": "grid"} for size in range(3))
 _PAIRS = (
     *(_pair(_LITE0, _MINILM), _pair(_LITE0_MIDDLE, _MINILM), _pair(_LITE1, _MINILM), _pair(_LITE2, _MINILM)),
     *(_pair(_LITE0, _GLOVE), _pair(_LITE0, _MINILM_MIDDLE)),
@@ -61,9 +62,9 @@ _PAIRS = (
 )
 
 _PLACES = (
-    *(_pair(grid, _MINILM) for grid in _GRIDS),
-    *(_pair(_LITE0_MIDDLE, _MINILM), _pair(_GRIDS[0], _MINILM_MIDDLE), _pair(_GRIDS[0], _GLOVE)),
-    *(_untrained(_pair(_LITE0_MIDDLE, _MINILM)), *(_untrained(_pair(grid, _MINILM)) for grid in _GRIDS[:2])),
+    *(_pair(grid, _MINILM_MIDDLE) for grid in _GRIDS),
+    *(_pair(_GRIDS[0], _MINILM), _pair(_GRIDS[0], _GLOVE)),
+    *(_untrained(_pair(grid, _MINILM_MIDDLE)) for grid in _GRIDS[:2]),
 )
 
 

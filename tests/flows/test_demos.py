@@ -1,0 +1,30 @@
+"""The demos of tasks, run by the command line with the real networks."""
+
+import json
+
+import polars as pl
+import pytest
+
+import flows.demo
+from flows.cli import main
+from flows.demo import DEMO_TASKS, demo_spec
+
+SAMPLES = 240
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", DEMO_TASKS)
+def test_no_untrained_copy_ranks_above_the_trained_network(task, tmp_path, monkeypatch, prefect_server):
+    spec = demo_spec(str(tmp_path / "store"), tmp_path, "cpu", task)
+    monkeypatch.setattr(flows.demo, "demo_spec", lambda *_: spec.model_copy(update={"limit": SAMPLES}))
+    monkeypatch.setattr("sys.argv", ["emms", "demo", "--task", task])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    ranking = pl.read_csv(tmp_path / "ranking.csv")
+    scores = dict(zip(ranking["model"], ranking["emms-decoded"], strict=True))
+    assert len(scores) == len(spec.models) >= 6
+    for model in spec.models:
+        untrained = [other.id for other in spec.models if not other.trained and trained(other) == model]
+        for control in untrained:
+            assert scores[control] < scores[model.id], json.dumps(scores, indent=1)
