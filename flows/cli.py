@@ -110,16 +110,19 @@ def rank(
 
 @app.command()
 def demo(
+    task: Annotated[
+        str | None, typer.Option(help="Rank for this downstream task, on generated scenes.", show_default=False)
+    ] = None,
     store: Annotated[str, typer.Option(help="Folder or fsspec URL where artifacts are stored.")] = "./artifacts",
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("./runs/demo"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     verbose: Verbose = False,
 ) -> None:
-    """Rank nine real candidates, controls among them, on scikit-learn's digits; nothing is downloaded."""
+    """Rank real networks and untrained controls, by default on scikit-learn's digits; nothing is downloaded."""
     from flows.demo import demo_spec
     from flows.run_command import run
 
-    run(demo_spec(store, output, device), out, err, verbose)
+    run(demo_spec(store, output, device, task), out, err, verbose)
     out.print(
         "\nTo rank networks for your own images, one folder per class:\n"
         f"  {sys.argv[0]} rank --images ./photos --model packaged:efficientnet-lite0 --model timm:resnet50.a1_in1k",
@@ -154,13 +157,14 @@ def evaluate(
 @app.command()
 def models(
     pattern: Annotated[str, typer.Argument(help="Names to list, such as 'resnet*' or 'timm:vit_*'.")] = "*",
+    task: Annotated[str | None, typer.Option(help="List only networks that can read the samples of this task.")] = None,
 ) -> None:
     """List the networks that can be ranked, with their sizes; no weights are downloaded."""
     from rich.progress import track
 
     from emms.results.listings import find_models, model_lines
 
-    specs, broken = find_models(pattern)
+    specs, broken = find_models(pattern, task)
     lines = model_lines(specs, lambda all_: track(all_, description="measuring", console=err, transient=True))
     out.print(lines, soft_wrap=True, highlight=False, markup=False)
     err.print(f"{len(specs):,} names", highlight=False)

@@ -8,10 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from emms.datasets.annotated_columns import Columns
 from emms.datasets.base import LISTING, Dataset, Listing
+from emms.datasets.clean_text import clean
 from emms.datasets.images import read_image
+from emms.datasets.merged_labels import class_key, merged
 from emms.datasets.parquet_paths import NamedFiles
 from emms.downstream import Downstream, Sample, downstream
 from emms.errors import DatasetError, printable
@@ -32,6 +36,8 @@ class Row:
     """Path of its image, relative to the folder of images; empty if the task has no images."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """The fields of the task's sample other than the image, such as `text`."""
+    problem: str = ""
+    """Why the sample is left out, as the end of `3 of 10 samples …`, such as `have no answer`; empty if it is not."""
 
 
 class Annotated(Dataset):
@@ -61,7 +67,7 @@ class Annotated(Dataset):
         """
 
     def listing(self) -> Listing:
-        """List the samples. Rows with a blank label or text are left out, and counted in a note."""
+        """List the samples. Rows with a problem, or a blank label or text, are left out, and counted in a note."""
         return list_rows(self.rows(), self.downstream, self.source, self.image_folder)
 
     def load(self, record: dict[str, Any]) -> Sample:
@@ -78,71 +84,78 @@ class Annotated(Dataset):
 
 
 def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: str = "") -> Listing:
-    """Return the listing of rows. Labels are numbered in sorted order if they are classes, else as they first occur.
+    """Return the listing of rows.
 
+    Labels are numbered in sorted order if they are classes, else as they first occur. Classes that differ only in case
+    or white space are one class. Control characters in texts become spaces.
     source: path of the annotations, for messages.
 
-    Raises DatasetError if most rows have a blank label or text, if no image exists, or if an image is outside of its
-    folder.
+    Raises DatasetError if most rows are left out, if two have the same id, if no image exists, or if an image is
+    outside of its folder.
     """
-    kept, blank = list[Row](), list[str]()
-    for row in rows:
-        if row.label.strip() and all(not isinstance(v, str) or v.strip() for v in _required(row, task)):
-            kept.append(row)
-        else:
-            blank.append(row.where)
-    notes = [_left_out(blank, len(kept), source, task)] if blank else []
-    if not kept:
-        raise DatasetError(f"'{source}' has no samples; check that it is the right file")
-    names = dict.fromkeys(row.label.strip() for row in kept)
-    labels = sorted(names) if task.classes else list(names)
-    index = {label: number for number, label in enumerate(labels)}
-    paths, missing = [""] * len(kept), ""
-    if "image" in task.inputs():
-        paths, missing = _image_paths(kept, source, image_folder)
-    columns: dict[str, Any] = {
-        "id": [row.id for row in kept],
-        "label": [index[row.label.strip()] for row in kept],
-        "path": paths,
-        "position": [0] * len(kept),
-    }
-    schema = dict(LISTING)
-    for name in dict.fromkeys(name for row in kept for name in row.fields):
-        column = [row.fields.get(name) for row in kept]
-        columns[name] = column
-        schema[name] = pl.Int64() if isinstance(column[0], int) else pl.String()
-    return Listing(pl.DataFrame(columns, schema), labels, notes + ([missing] if missing else []))
-
-
-def _required(row: Row, task: Downstream) -> Iterator[Any]:
+    columns, left_out = Columns(source), dict[str, list[str]]()
+    blank, with_image = _blank(task), "image" in task.inputs()
     optional = {task.columns[column] for column in task.optional}
-    return (value for name, value in row.fields.items() if name not in optional)
+    for row in rows:
+        label, image = clean(row.label).strip(), clean(row.image).strip() if with_image else ""
+        values = {name: clean(value) if isinstance(value, str) else value for name, value in row.fields.items()}
+        missing = (
+            not (class_key(label) if task.classes else label)
+            or (with_image and not image)
+            or any(isinstance(v, str) and not v.strip() for name, v in values.items() if name not in optional)
+        )
+        if row.problem or missing:
+            left_out.setdefault(row.problem or blank, []).append(row.where)
+        else:
+            columns.add(clean(row.id), label, clean(row.where), image, values)
+    count = sum(map(len, left_out.values())) + len(columns)
+    notes = [_left_out(problem, places, count, source) for problem, places in left_out.items()]
+    if not len(columns):
+        raise DatasetError(f"'{source}' has no samples; check that it is the right file")
+    samples, labels = columns.table(), list(columns.labels)
+    if task.classes:
+        numbers = samples["label"].to_numpy()
+        labels, classes, note = merged(labels, np.bincount(numbers, minlength=len(labels)), source)
+        samples = samples.with_columns(label=pl.Series(classes[numbers], dtype=pl.Int32))
+        notes += [note] if note else []
+    paths: pl.Expr | pl.Series = pl.lit("")
+    if with_image:
+        resolved, note = _image_paths(columns.images, source, image_folder)
+        paths = pl.Series(resolved, dtype=pl.String).gather(samples["image"])
+        notes += [note] if note else []
+    others = [name for name in samples.columns if name not in {*LISTING.names(), "image"}]
+    samples = samples.with_columns(path=paths, position=pl.lit(0, dtype=pl.Int64))
+    return Listing(samples.select(*LISTING.names(), *others), labels, notes)
 
 
-def _left_out(blank: list[str], kept: int, source: str, task: Downstream) -> str:
+def _blank(task: Downstream) -> str:
+    names = [task.label_column, *(column for column in task.columns if column not in task.optional)]
+    return f"have a blank {' or '.join(dict.fromkeys(names))}"
+
+
+def _left_out(problem: str, places: list[str], count: int, source: str) -> str:
     """Return the note about rows that are left out. Raises DatasetError if they are most of them."""
-    shown = ", ".join(printable(where) for where in blank[:_SHOWN]) + (", …" if len(blank) > _SHOWN else "")
-    what = " or ".join([*(c for c, f in task.columns.items() if f != "image" and c not in task.optional)])
-    problem = f"{len(blank)} of {len(blank) + kept} samples of '{source}' have a blank {task.label_column} or {what}"
-    if len(blank) > kept:
-        raise DatasetError(f"{problem} ({shown}); check that it is the right file, and that its columns are right")
-    return f"{problem} and are left out ({shown})"
+    shown = ", ".join(printable(place) for place in places[:_SHOWN]) + (", …" if len(places) > _SHOWN else "")
+    text = f"{len(places)} of {count} samples of '{source}' {problem}"
+    if 2 * len(places) > count:
+        raise DatasetError(f"{text} ({shown}); check that it is the right file, and that its settings are right")
+    return f"{text} and are left out ({shown})"
 
 
-def _image_paths(rows: list[Row], source: str, folder: str) -> tuple[list[str], str]:
-    """Return the path of each row's image, and a note about those that do not exist."""
+def _image_paths(images: dict[str, str], source: str, folder: str) -> tuple[list[str], str]:
+    """Return the path of each image, and a note about those that do not exist.
+
+    images: the place where each image is named first.
+    """
     root = os.path.abspath(folder)
     if not os.path.isdir(root):
         raise DatasetError(f"folder of images '{root}' does not exist; give it with `images:`")
-    names = list(dict.fromkeys(row.image for row in rows))
-    resolved = dict(zip(names, NamedFiles(source, root, frozenset()).resolve(names), strict=True))
-    missing = [name for name in names if not os.path.exists(resolved[name] or "")]
-    note = ""
-    if missing:
-        shown = ", ".join(f"'{printable(name)}'" for name in missing[:_SHOWN]) + (
-            ", …" if len(missing) > _SHOWN else ""
-        )
-        note = f"{len(missing)} of {len(names)} images that '{source}' names are not in '{root}' ({shown})"
-        if len(missing) == len(names):
-            raise DatasetError(f"{note}; give their folder with `images:`")
-    return [resolved[row.image] or "" for row in rows], note
+    paths = NamedFiles(source, root, frozenset(), "images").resolve(images, list(images.values()))
+    missing = [name for name, path in zip(images, paths, strict=True) if not os.path.exists(path or "")]
+    if not missing:
+        return [path or "" for path in paths], ""
+    shown = ", ".join(f"'{printable(name)}'" for name in missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
+    note = f"{len(missing)} of {len(images)} images that '{source}' names are not in '{root}' ({shown})"
+    if len(missing) == len(images):
+        raise DatasetError(f"{note}; give their folder with `images:`")
+    return [path or "" for path in paths], note

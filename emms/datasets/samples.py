@@ -46,7 +46,7 @@ class SamplesKey(Key):
     """Key of the tables of a listing: its samples and its labels."""
 
     kind: ClassVar[str] = "samples"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     fingerprint: str
 
@@ -79,9 +79,11 @@ class Samples(BaseModel):
     fingerprint: str
     """Digest of the samples, their contents and labels; independent of where the files are."""
     contents: str
-    """Digest of the contents of the samples, independent of their labels."""
+    """Digest of what is read from the samples' files, independent of their labels."""
     reading: dict[str, Any]
     """The settings that determine what is read from a file."""
+    fields: tuple[str, ...] = ()
+    """The fields of a sample that are in the listing, such as `text`, rather than in a file."""
     listed: int
     labels: int
     """Number of different labels."""
@@ -98,8 +100,18 @@ class Samples(BaseModel):
         """How many samples there are, without those that are left out."""
         return self.listed - len(self.skipped or ())
 
+    @property
+    def identity(self) -> str:
+        """Digest of the samples that are not left out, their contents and labels."""
+        left_out = [bad.row for bad in self.skipped or ()]
+        return digest([self.fingerprint, left_out]) if left_out else self.fingerprint
+
+    def in_files(self, reads: frozenset[str]) -> bool:
+        """Return whether some of these fields of a sample have to be read from its file."""
+        return not reads <= set(self.fields)
+
     def table(self, store: Store) -> pl.DataFrame:
-        """Return all listed samples: `id`, `label`, `position` as in a listing, and the `digest` of the file.
+        """Return all listed samples: `id`, `label`, `position` and fields as in a listing, `digest` of the file.
 
         Raises StoreError if the artifact is no longer in the store.
         """
@@ -113,9 +125,13 @@ class Samples(BaseModel):
         """Return the label of each sample that is not left out, (count,), int32. Raises StoreError as `table` does."""
         return np.delete(self.table(store)["label"].to_numpy(), [bad.row for bad in self.skipped or ()])
 
-    def shard_contents(self, store: Store, rows: int) -> list[str]:
-        """Return the digest of the contents of each shard of `rows` samples."""
-        return list(_shard_contents(self, store, rows))
+    def contents_of(self, store: Store, reads: frozenset[str]) -> str:
+        """Return the digest of these fields of all samples."""
+        return self.shard_contents(store, max(self.listed, 1), reads)[0]
+
+    def shard_contents(self, store: Store, rows: int, reads: frozenset[str]) -> list[str]:
+        """Return the digest of these fields for each shard of `rows` samples."""
+        return list(_shard_contents(self, store, rows, reads))
 
     def records(self, dataset: Dataset, store: Store) -> pl.DataFrame:
         """Return the listed samples as rows of the dataset's listing, each with the digest of its file.
@@ -131,7 +147,7 @@ class Samples(BaseModel):
         changed = rows.filter(pl.col("digest") != _digests(rows["path"], store))["id"]
         if len(changed):
             raise _changed(changed[0])
-        return rows.select(*LISTING.names(), "digest")
+        return rows.select(*LISTING.names(), *self.fields, "digest")
 
     def left_out(self, skipped: Sequence[Skipped], task: Downstream, store: Store) -> Samples:
         """Return the samples without those that cannot be read, and write the list of the latter to the store.
@@ -175,13 +191,15 @@ def list_samples(
     rows, labels = _selected(listing, task, limit, seed)
     rows = rows.with_columns(digest=_digests(rows["path"], store))
     reading = {"version": READING_VERSION, **dataset.reading()}
-    contents = _contents(rows.select("position", "digest"), reading)
-    rows_digest = _hash_of(rows.select("id", "label"))
+    fields = tuple(name for name in rows.columns if name not in (*LISTING, "digest"))
+    contents = _contents(rows, reading, None)
+    rows_digest = _hash_of(rows.select("id", "label", *fields))
     samples = Samples(
         # Without paths: a dataset that was moved is the same dataset.
         fingerprint=digest({"contents": contents, "samples": rows_digest, "labels": labels}),
         contents=contents,
         reading=reading,
+        fields=fields,
         listed=len(rows),
         labels=len(labels),
         notes=(*listing.notes, *task.notes(labels, len(rows))),
@@ -271,14 +289,18 @@ def _digests(paths: pl.Series, store: Store) -> pl.Series:
     return paths.replace_strict(readable, digests, default="", return_dtype=pl.String)
 
 
-@lru_cache(maxsize=1)  # once per run, since every stage asks for them, and a dataset may have millions of samples
-def _shard_contents(samples: Samples, store: Store, rows: int) -> tuple[str, ...]:
-    parts = samples.table(store).select("position", "digest").iter_slices(rows)
-    return tuple(_contents(part, samples.reading) for part in parts)
+@lru_cache(maxsize=16)  # once per run, since every stage asks for them, and a dataset may have millions of samples
+def _shard_contents(samples: Samples, store: Store, rows: int, reads: frozenset[str]) -> tuple[str, ...]:
+    return tuple(_contents(part, samples.reading, reads) for part in samples.table(store).iter_slices(rows))
 
 
-def _contents(rows: pl.DataFrame, reading: dict[str, Any]) -> str:
-    return digest({"rows": _hash_of(rows.select("position", "digest")), "reading": reading})
+def _contents(rows: pl.DataFrame, reading: dict[str, Any], reads: frozenset[str] | None) -> str:
+    """Return the digest of fields of samples. reads: None for those in files."""
+    fields = sorted(set(rows.columns) & (reads or set()))
+    content: dict[str, Any] = {"fields": {name: _hash_of(rows.select(name)) for name in fields}} if fields else {}
+    if reads is None or reads - set(fields):
+        content |= {"rows": _hash_of(rows.select("position", "digest")), "reading": reading}
+    return digest(content)
 
 
 def _hash_of(rows: pl.DataFrame) -> str:

@@ -29,8 +29,9 @@ class Downstream(ABC):
     """Name of the task in a spec."""
     sample: ClassVar[type[Sample]]
     """Type of the samples that datasets load; its fields other than `id` are the inputs of networks."""
-    columns: ClassVar[Mapping[str, str]]
-    """What tables with samples of this task call the fields of a sample, such as `question` for `text`."""
+    columns: ClassVar[Mapping[str, str]] = {}
+    """What tables with samples of this task call the fields of a sample, such as `question` for `text`. Empty: samples
+    of this task do not come in tables."""
     label_column: ClassVar[str] = "label"
     """What tables with samples of this task call the label."""
     optional: ClassVar[frozenset[str]] = frozenset()

@@ -7,7 +7,7 @@ once for all with the same preprocessing, and goes once through each network, fo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,6 @@ import polars as pl
 
 from emms.datasets.base import Dataset
 from emms.datasets.samples import Skipped, confirm, unreadable
-from emms.downstream import Sample
 from emms.errors import DatasetError, EMMSError
 from emms.hardware import default_batch_size
 from emms.models.features import SHARD_ROWS
@@ -31,6 +30,8 @@ from emms.store import Store
 if TYPE_CHECKING:  # see emms.hardware
     import torch
 
+WINDOW = 16
+"""Batches of texts that are prepared together and sorted by length, so that those of a batch are of similar length."""
 BATCHES_AHEAD = 3
 """Batches that are prepared while a GPU computes. Not used on a CPU, where threads that decode delay those that
 compute, which wait for each other after each layer (measured: a tenth of the total time)."""
@@ -42,15 +43,15 @@ SAVE_S = 60.0
 class Extraction:
     """Compute the features of samples by networks, as far as they are not in the store.
 
-    records: rows of the dataset's listing, each with the digest of its file. shards: the digest of the contents of
-    each shard of `shard_rows` records. since: time (ns) before the records were read; files that change later are an
-    error. batch_size: samples per forward pass, by default as suits the device; halved for a network that runs out of
-    memory.
+    records: rows of the dataset's listing, each with the digest of its file. shards: for each candidate, by id, the
+    digest of what it reads of each shard of `shard_rows` records. since: time (ns) before the records were read; files
+    that change later are an error. batch_size: samples per forward pass, by default as suits the device; halved for a
+    network that runs out of memory.
     """
 
     dataset: Dataset
     records: pl.DataFrame
-    shards: Sequence[str]
+    shards: Mapping[str, Sequence[str]]
     since: int
     store: Store
     device: torch.device
@@ -83,11 +84,11 @@ class Extraction:
 
     def _run_pass(self, members: Sequence[Member]) -> None:
         networks: dict[str, Network] = {}
-        for index, contents in enumerate(self.shards):
+        for index in range(-(-len(self.records) // self.shard_rows)):
             shards = [
-                Shard(member, self.store, contents)
+                Shard(member, self.store, self.shards[member.id][index])
                 for member in members
-                if member.active and self.store.find(member.key.shard(contents)) is None
+                if member.active and self.store.find(member.key.shard(self.shards[member.id][index])) is None
             ]
             for member in (shard.member for shard in shards):
                 if member.network not in networks:
@@ -100,10 +101,10 @@ class Extraction:
         """Compute and store one shard, whose first sample is in row `first`, for all members in `shards`."""
         records = self.records[first : first + self.shard_rows].to_dicts()
         total = len(self.records)
-        preparations: dict[Hashable, Callable[[Sample], np.ndarray]] = {
-            shard.member.preparation: shard.member.candidate.prepare for shard in shards
-        }
+        preparations = {shard.member.shared: shard.member.preparation for shard in shards}
         start, size = min(shard.done for shard in shards), max(network.batch_size for network in networks.values())
+        if not any(shard.member.in_files for shard in shards):
+            size *= WINDOW
         saved = time.monotonic()
         try:
             for batch in batches(self.dataset, records, preparations, start, size, self._ahead):
@@ -111,7 +112,7 @@ class Extraction:
                     raise self._unreadable(batch.skipped, first)
                 self._forward(batch, shards, networks)
                 shards = [shard for shard in shards if shard.member.active]
-                for unused in preparations.keys() - {shard.member.preparation for shard in shards}:
+                for unused in preparations.keys() - {shard.member.shared for shard in shards}:
                     del preparations[unused]
                 for shard in shards:
                     speed = networks[shard.member.network].throughput
@@ -141,12 +142,13 @@ class Extraction:
         """Run a batch through one network. alone: whether no other network is in memory."""
         member = shards[0].member
         try:
-            inputs = batch.inputs.get(member.preparation, _NOTHING)
-            if isinstance(inputs, Exception):
-                raise inputs
             features = [np.empty((0, 1), np.float32)] * len(shards)
-            if len(inputs):
-                features = network(inputs, [shard.member.candidate.view for shard in shards])
+            if len(batch.rows):
+                inputs = batch.inputs[member.shared]
+                if isinstance(inputs, Exception):
+                    raise inputs
+                distinct = network(inputs.distinct, [shard.member.key.view for shard in shards])
+                features = [rows[inputs.index] for rows in distinct]
             for shard, rows in zip(shards, features, strict=True):
                 shard.add(rows, batch)
         except OutOfMemoryError as cause:
@@ -182,7 +184,3 @@ class Extraction:
     @property
     def _ahead(self) -> int:
         return 0 if self.device.type == "cpu" else BATCHES_AHEAD
-
-
-_NOTHING = np.empty((0,))
-"""The input if no sample of a batch can be read."""

@@ -65,6 +65,8 @@ class FeaturesKey(Key):
     """Digest of the contents of the samples."""
     network: dict[str, Any]
     preprocessing: dict[str, Any]
+    reads: tuple[str, ...] = ("image",)
+    """The fields of a sample that the network uses, sorted."""
     layer: str | None
     pool: str
     dtype: str
@@ -130,9 +132,59 @@ class Features:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the features shard by shard, (B, D1) float32. Raises DamagedError."""
-        for shard in self.shards:
-            if shard.meta.samples > len(shard.meta.skipped):
-                yield read_shard(shard)
+        return iter(JoinedFeatures([self]))
+
+
+@dataclass(frozen=True)
+class JoinedFeatures:
+    """The features of one or several networks side by side.
+
+    left_out: the rows of samples that are left out, though some of the networks have features of them.
+    """
+
+    parts: Sequence[Features]
+    left_out: Sequence[int] = ()
+
+    @property
+    def dimension(self) -> int:
+        """D1, the sum of the dimensions."""
+        return sum(part.dimension for part in self.parts)
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of all networks."""
+        return sum(part.parameters for part in self.parts)
+
+    @property
+    def throughput(self) -> float:
+        """Samples per second through all networks, one after the other."""
+        seconds = [1 / part.throughput if part.throughput else 0.0 for part in self.parts]
+        return 1 / sum(seconds) if all(seconds) else 0.0
+
+    @property
+    def constant(self) -> bool:
+        """Whether the features are constant within each shard."""
+        return all(part.constant for part in self.parts)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the features shard by shard, (B, D1) float32. Raises DamagedError."""
+        start = 0
+        for shards in zip(*(part.shards for part in self.parts), strict=True):
+            samples = shards[0].meta.samples
+            left_out = {row - start for row in self.left_out if start <= row < start + samples}
+            left_out |= {bad.row for shard in shards for bad in shard.meta.skipped}
+            if samples > len(left_out):
+                features = [_without(shard, left_out) for shard in shards]
+                yield features[0] if len(features) == 1 else np.hstack(features)
+            start += samples
+
+
+def _without(shard: Artifact, left_out: set[int]) -> np.ndarray:
+    """Return the features in a shard, (B, D1) float32, without the samples in these rows."""
+    features, skipped = read_shard(shard), {bad.row for bad in shard.meta.skipped}
+    if left_out == skipped:
+        return features
+    return features[[row not in left_out for row in range(shard.meta.samples) if row not in skipped]]
 
 
 def read_shard(shard: Artifact) -> np.ndarray:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,6 @@ from emms.errors import BadSampleError, DatasetError, MissingDecoderError, Unava
 from emms.hardware import cores
 
 Record = dict[str, Any]
-Preparations = Mapping[Hashable, Callable[[Sample], np.ndarray]]
-"""Functions that turn a sample into the input of a network; networks with equal keys share one."""
 
 _PAUSES = (0.1, 0.5, 2.0)
 """Seconds to wait before each new attempt to read a file."""
@@ -34,6 +33,27 @@ class SampleUnavailableError(DatasetError, UnavailableError):
 
 
 @dataclass(frozen=True)
+class Preparation:
+    """How samples become the input of networks; networks with equal preparations share it."""
+
+    prepare: Callable[[Any], Any]
+    reads: frozenset[str]
+    """The fields of a sample that `prepare` uses."""
+    ragged: bool
+    """Whether inputs differ in length, so that they are not stacked."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The prepared samples of a batch, each distinct one once."""
+
+    distinct: Any
+    """The distinct prepared samples: stacked (M, …), or a list of M if they are ragged."""
+    index: np.ndarray
+    """For each sample of the batch, its row in `distinct`, (B,)."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """Samples that were read together."""
 
@@ -41,45 +61,93 @@ class Batch:
     """Index of the record after the last one of the batch."""
     rows: np.ndarray
     """Indices of the records that can be read, (B,)."""
-    inputs: dict[Hashable, np.ndarray | Exception]
-    """Prepared samples, stacked, for each preparation; or the exception it raised."""
+    inputs: dict[Hashable, Inputs | Exception]
+    """The prepared samples for each preparation; or the exception it raised."""
     skipped: list[Skipped]
     """Samples that cannot be read."""
 
 
 def batches(
-    dataset: Dataset, records: Sequence[Record], preparations: Preparations, start: int, size: int, ahead: int
+    dataset: Dataset,
+    records: Sequence[Record],
+    preparations: Mapping[Hashable, Preparation],
+    start: int,
+    size: int,
+    ahead: int,
 ) -> Iterator[Batch]:
     """Yield batches of `size` records from `start` on, read in threads, up to `ahead` batches in advance.
+
+    Within a batch, records of the same position of the same file are decoded once, and records with the same fields are
+    prepared once. No file is read if all fields are in the records.
 
     preparations: may change during the iteration, so that those no longer needed can be removed.
     Raises DatasetError if a sample was removed, and SampleUnavailableError if it temporarily cannot be read.
     """
-
-    def load(record: Record) -> dict[Hashable, np.ndarray | Exception] | BadSampleError:
-        try:
-            sample = read(dataset, record)
-        except BadSampleError as bad:
-            return bad
-        inputs: dict[Hashable, np.ndarray | Exception] = {}
-        for name, prepare in list(preparations.items()):
-            try:
-                inputs[name] = prepare(sample)
-            except Exception as cause:  # possibly third-party code; the error only affects networks that use it
-                inputs[name] = cause
-        return inputs
-
     pool = ThreadPoolExecutor(cores(), thread_name_prefix="loader")
     try:
-        waiting: deque[tuple[int, list[Future[Any]]]] = deque()
+        waiting: deque[tuple[int, int, list[tuple[list[int], Future[Any]]]]] = deque()
         for first in range(start, len(records), size):
-            waiting.append((first, [pool.submit(load, record) for record in records[first : first + size]]))
+            stop = min(first + size, len(records))
+            groups = _groups(records, range(first, stop), preparations)
+            loading = [(rows, pool.submit(_load, dataset, [records[r] for r in rows], preparations)) for rows in groups]
+            waiting.append((first, stop, loading))
             if len(waiting) > ahead:
-                yield _to_batch(records, *waiting.popleft())
+                yield _to_batch(records, *waiting.popleft(), preparations)
         while waiting:
-            yield _to_batch(records, *waiting.popleft())
+            yield _to_batch(records, *waiting.popleft(), preparations)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _groups(
+    records: Sequence[Record], rows: range, preparations: Mapping[Hashable, Preparation]
+) -> Collection[list[int]]:
+    """Group rows that are at the same position of the same file, if the file is read."""
+    groups: dict[Hashable, list[int]] = {}
+    for row in rows:
+        record = records[row]
+        source = (record["path"], record["position"]) if _in_file(record, preparations) else row
+        groups.setdefault(source, []).append(row)
+    return groups.values()
+
+
+def _in_file(record: Record, preparations: Mapping[Hashable, Preparation]) -> bool:
+    return any(not preparation.reads <= record.keys() for preparation in list(preparations.values()))
+
+
+def _load(
+    dataset: Dataset, records: Sequence[Record], preparations: Mapping[Hashable, Preparation]
+) -> list[dict[Hashable, Any]] | BadSampleError:
+    """Return the prepared samples, or exceptions, of records with the same file and position; read the file once."""
+    sample: Any = None
+    if _in_file(records[0], preparations):
+        try:
+            sample = read(dataset, records[0])
+        except BadSampleError as bad:
+            return bad
+    loaded, known = [], dict[Hashable, Any]()
+    for record in records:
+        if sample is None:
+            one: Any = SimpleNamespace(**record)
+        else:
+            one = replace(sample, **{f.name: record[f.name] for f in fields(sample) if f.name in record})
+        inputs = {}
+        for name, preparation in list(preparations.items()):
+            key = (name, _fields(record, preparation))
+            if key not in known:
+                try:
+                    known[key] = preparation.prepare(one)
+                except Exception as cause:  # possibly third-party code; the error only affects networks that use it
+                    known[key] = cause
+            inputs[name] = known[key]
+        loaded.append(inputs)
+    return loaded
+
+
+def _fields(record: Record, preparation: Preparation) -> Hashable:
+    """Return what determines the input of a network for a record."""
+    of_file = () if preparation.reads <= record.keys() else (record["path"], record["position"], record.get("digest"))
+    return *(record[name] for name in sorted(preparation.reads & record.keys())), *of_file
 
 
 def read(dataset: Dataset, record: Record) -> Sample:
@@ -137,24 +205,41 @@ def find_unreadable(dataset: Dataset, records: pl.DataFrame, first: int) -> tupl
     return skipped, checked
 
 
-def _to_batch(records: Sequence[Record], first: int, futures: Sequence[Future[Any]]) -> Batch:
-    rows, loaded, skipped = [], [], []
-    for row, future in enumerate(futures, start=first):
+def _to_batch(
+    records: Sequence[Record],
+    first: int,
+    stop: int,
+    loading: Sequence[tuple[list[int], Future[Any]]],
+    preparations: Mapping[Hashable, Preparation],
+) -> Batch:
+    loaded: dict[int, dict[Hashable, Any]] = {}
+    skipped: list[Skipped] = []
+    for rows, future in loading:
         result = future.result()
         if isinstance(result, BadSampleError):
-            skipped.append(Skipped(row=row, id=records[row]["id"], reason=str(result)))
+            skipped += [Skipped(row=row, id=records[row]["id"], reason=str(result)) for row in rows]
         else:
-            rows.append(row)
-            loaded.append(result)
-    inputs = {name: _stacked([sample[name] for sample in loaded if name in sample]) for name in (loaded or [{}])[0]}
-    return Batch(first + len(futures), np.array(rows, dtype=np.int64), inputs, skipped)
+            loaded.update(zip(rows, result, strict=True))
+    rows = sorted(loaded)
+    inputs: dict[Hashable, Inputs | Exception] = {}
+    for name, preparation in list(preparations.items()):
+        if all(name in loaded[row] for row in rows):  # a preparation that was removed meanwhile may be missing
+            keys = [_fields(records[row], preparation) for row in rows]
+            distinct = {key: loaded[row][name] for key, row in zip(keys, rows, strict=True)}
+            number = {key: index for index, key in enumerate(distinct)}
+            prepared = _stacked(list(distinct.values()), preparation.ragged)
+            index = np.array([number[key] for key in keys], dtype=np.int64)
+            inputs[name] = prepared if isinstance(prepared, Exception) else Inputs(prepared, index)
+    skipped.sort(key=lambda bad: bad.row)
+    return Batch(stop, np.array(rows, dtype=np.int64), inputs, skipped)
 
 
-def _stacked(prepared: list[np.ndarray | Exception]) -> np.ndarray | Exception:
+def _stacked(prepared: list[Any], ragged: bool) -> Any:
+    """Return prepared samples as one array, or as they are if they are ragged; or the first exception among them."""
     error = next((result for result in prepared if isinstance(result, Exception)), None)
-    if error is not None:
-        return error
+    if error is not None or ragged or not prepared:
+        return error or prepared
     try:
-        return np.stack(prepared)  # type: ignore[arg-type]
+        return np.stack(prepared)
     except ValueError as cause:  # different shapes
         return cause

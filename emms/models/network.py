@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,14 +49,19 @@ class Network:
 
             torch.cuda.empty_cache()
 
-    def __call__(self, inputs: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
+    def __call__(self, inputs: Any, views: Sequence[View]) -> list[np.ndarray]:
         """Return the features of prepared samples (B, …), (B, D1) float32 for each view, from one forward pass.
 
+        inputs: an array, or a list if they are ragged; these are run in batches of similar length, the longest first.
         If memory runs out, the batch size is halved, for all later batches too.
         Raises OutOfMemoryError if a single sample does not fit, and any exception of the network.
         """
         try:
             self._loaded()
+            ragged = isinstance(inputs, list)
+            if ragged:
+                order = sorted(range(len(inputs)), key=lambda row: self._candidate.length(inputs[row]), reverse=True)
+                inputs = [inputs[row] for row in order]
             while True:
                 try:
                     started = time.perf_counter()
@@ -65,7 +70,8 @@ class Network:
                         for start in range(0, len(inputs), self.batch_size)
                     ]
                     self._speeds.append(len(inputs) / max(time.perf_counter() - started, 1e-9))
-                    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+                    features = [np.concatenate(part) for part in zip(*parts, strict=True)]
+                    return [rows[np.argsort(order)] for rows in features] if ragged else features
                 except (RuntimeError, MemoryError) as cause:
                     if self.batch_size == 1 or not _out_of_memory(cause):
                         raise
@@ -88,7 +94,7 @@ class Network:
             self._forward = self._candidate.load(self._device)
         return self._forward
 
-    def _run(self, inputs: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
+    def _run(self, inputs: Any, views: Sequence[View]) -> list[np.ndarray]:
         import torch
 
         with (

@@ -9,7 +9,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from emms.errors import EMMSError, printable
+from emms.downstream import downstream
+from emms.errors import EMMSError, UnavailableError, printable
 from emms.estimators import ESTIMATORS
 from emms.models import SOURCES, candidate
 from emms.models.base import Size
@@ -19,11 +20,14 @@ MEASURING_S = 30.0
 """Time limit for measuring networks whose sizes are not cached."""
 
 
-def find_models(pattern: str) -> tuple[list[ModelSpec], list[str]]:
+def find_models(pattern: str, task: str | None = None) -> tuple[list[ModelSpec], list[str]]:
     """Return the networks that match a pattern such as `resnet*` or `timm:vit_*`, and the errors of broken sources.
 
-    Raises EMMSError if none matches.
+    task: only those that can read the samples of this downstream task.
+
+    Raises EMMSError if none matches, SpecError if there is no such task.
     """
+    inputs = None if task is None else downstream(task).inputs()
     source, colon, name = pattern.rpartition(":")
     name = name if set("*?[") & set(name) else f"*{name}*"
     models, broken = list[ModelSpec](), [str(error) for error in SOURCES.broken()]
@@ -31,13 +35,15 @@ def find_models(pattern: str) -> tuple[list[ModelSpec], list[str]]:
         if colon and known != source:
             continue
         try:
-            models += [ModelSpec(source=known, name=n) for n in family.names(name)]
+            found = [ModelSpec(source=known, name=n) for n in family.names(name)]
+            models += [m for m in found if inputs is None or candidate(m, None, inputs).reads <= inputs]
         except Exception as cause:  # from a plug-in
             broken.append(
                 f"source of networks '{known}' fails ({printable(cause)}); it comes from {SOURCES.origin(known)}"
             )
     if not models:
-        raise EMMSError(f"no model matches '{pattern}'; patterns are as in a shell, such as '*resnet*'")
+        fits = "" if task is None else f" and fits task '{task}'"
+        raise EMMSError(f"no model matches '{pattern}'{fits}; patterns are as in a shell, such as '*resnet*'")
     return models, broken
 
 
@@ -54,7 +60,11 @@ def model_lines(models: Sequence[ModelSpec], watched: Callable[[Iterable[ModelSp
         if time.monotonic() > deadline:
             lines.append(model.id)
             continue
-        size = Size(*candidate(model).size())
+        try:
+            size = Size(*candidate(model).size())
+        except UnavailableError:  # its configuration would have to be downloaded
+            lines.append(model.id)
+            continue
         work = "" if size.multiply_adds is None else f"{size.multiply_adds / 1e9:.2f}"
         lines.append(f"{model.id:<{width}}  {size.features:>8,}  {size.parameters / 1e6:>8.1f}  {work:>11}".rstrip())
     return "\n".join(lines)

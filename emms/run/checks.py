@@ -46,14 +46,15 @@ def check(spec: Spec) -> None:
 
 def _check_model(model_and_spec: tuple[ModelSpec, Spec]) -> None:
     model, spec = model_and_spec
-    network = candidate(model, Store(spec.store))
     inputs = downstream(spec.task).inputs()
-    if not network.reads <= inputs:
-        raise ModelError(
-            f"model '{model.id}' reads {', '.join(sorted(network.reads))}, but samples of task '{spec.task}' have "
-            f"{', '.join(sorted(inputs))}; choose a network that fits the task"
-        )
-    network.check()
+    for part in model.parts:
+        network = candidate(part, Store(spec.store), inputs)
+        if not network.reads <= inputs:
+            raise ModelError(
+                f"model '{part.id}' reads {', '.join(sorted(network.reads))}, but samples of task '{spec.task}' have "
+                f"{', '.join(sorted(inputs))}; choose a network that fits the task"
+            )
+        network.check()
 
 
 def _check_estimator(estimator: EstimatorSpec) -> None:

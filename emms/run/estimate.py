@@ -28,7 +28,7 @@ def estimate(run: Workspace, missing: Sequence[Extracted]) -> str:
         str((item.key.network, item.key.preprocessing)) if item.key else item.model.unaliased_id.partition("@")[0]: item
         for item in missing
     }
-    sizes = [Size(*candidate(item.model, run.store).size()) for item in networks.values()]
+    sizes = [Size(*candidate(item.model, run.store, run.task.inputs()).size()) for item in networks.values()]
     work = sum(size.multiply_adds or 0 for size in sizes) * missing[0].samples.count
     unknown = sum(size.multiply_adds is None for size in sizes)
     rest = f", without {unknown} networks of unknown cost" if unknown else ""

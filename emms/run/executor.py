@@ -71,7 +71,8 @@ class Executor(ABC):
         members = {}
         for network in networks:
             if network.key is not None:
-                members[network.model.id] = Member(candidate(network.model, self.workspace.store), network.key)
+                source = candidate(network.model, self.workspace.store, self.workspace.task.inputs())
+                members[network.model.id] = Member(source, network.key, network.in_files)
         if not members:
             return []
         memory = int(PASS_MEMORY * free_memory(choose_device(self.workspace.spec.device)))

@@ -82,7 +82,7 @@ def _score_row(spec: Spec, outcome: Outcome, result: Scored, facts: Facts) -> di
         "seconds": result.seconds,
         "samples": outcome.samples.count,
         "features": facts.dimension,
-        "trained": result.model.pretrained,
+        "trained": result.model.trained,
     }
 
 
@@ -94,7 +94,7 @@ def _candidate_row(result: Scored, facts: Facts) -> dict[str, Any]:
         "features": facts.dimension,
         "parameters_m": round(facts.parameters / 1e6, 3),
         "samples_per_second": round(facts.throughput, 1),
-        "trained": result.model.pretrained,
+        "trained": result.model.trained,
     }
 
 
@@ -107,6 +107,12 @@ def _notes(spec: Spec, outcome: Outcome, frame: pl.DataFrame) -> list[str]:
         notes.append(f"{len(outcome.samples.skipped)} samples could not be read and were left out")
     constant = [result.model.id for result in outcome.scored if result.facts and result.facts.constant]
     notes += constant_features(list(dict.fromkeys(constant)))
+    notes += [
+        f"the layers of {result.model.id} that were best for each fold, by the scores of the other folds: "
+        f"{', '.join(result.layers)}"
+        for result in outcome.scored
+        if result.layers and result.estimator.id == estimators[0]
+    ]
     # Candidates without a score by the first estimator are among the failed ones.
     others = [result for result in outcome.scored if result.failure and result.estimator.id != estimators[0]]
     return notes + missing_scores({(r.model.id, r.estimator.id): r.failure for r in others if r.failure})

@@ -19,13 +19,13 @@ class MomentsKey(Key):
     """Key of the moments of a candidate's features and the labels, per fold."""
 
     kind: ClassVar[str] = "moments"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     meta: ClassVar[type[Meta]] = MomentsMeta
 
-    features: str
-    """Address of the features."""
+    features: tuple[str, ...]
+    """Addresses of the features that are joined."""
     samples: str
-    """Fingerprint of the samples and their labels."""
+    """Identity of the samples and their labels."""
     labels: tuple[str, ...]
     """Addresses of the label embeddings, if each sample has its own label."""
     folds: int
@@ -49,6 +49,8 @@ class ScoreMeta(Meta):
     estimator: str
     score: FiniteFloat
     folds: list[FiniteFloat]
+    layers: list[str]
+    """The layer that was chosen for each fold, if the best is chosen."""
     seconds: float
     dimension: int
     parameters: int
@@ -60,15 +62,16 @@ class ScoreKey(Key):
     """Key of a score."""
 
     kind: ClassVar[str] = "scores"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     meta: ClassVar[type[Meta]] = ScoreMeta
 
-    candidate: str
-    """Address of the candidate's features, whose dimension is stored with the score."""
-    features: str
-    """Address of the features that the estimator reads: the candidate's, or the logits of its classifier."""
+    candidate: tuple[tuple[str, ...], ...]
+    """Addresses of the candidate's features, whose dimension is stored with the score: those that are joined, for each
+    layer of which the best is chosen."""
+    features: tuple[tuple[str, ...], ...]
+    """Addresses of the features that the estimator reads: the candidate's, or the logits of its classifier."""
     samples: str
-    """Fingerprint of the samples and their labels."""
+    """Identity of the samples and their labels."""
     labels: tuple[str, ...]
     """Addresses of the label embeddings, if the estimator reads them."""
     estimator: str

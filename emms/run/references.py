@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -37,6 +37,25 @@ class Resolved(Reference):
 
     model: ModelSpec
     key: FeaturesKey | None
+    in_files: bool = True
+    """Whether the fields of a sample that it reads are in files, rather than in the listing."""
+    layers: tuple[str | None, ...] = ()
+    """The layers of which the best is chosen, if the model asks for that."""
+
+    def apart(self) -> list[Resolved]:
+        """Return the network at each of its layers of which the best is chosen, or else the network itself."""
+        if self.key is None or not self.layers:
+            return [self]
+        return [
+            self.model_copy(
+                update={
+                    "model": at_layer(self.model, layer),
+                    "key": self.key.model_copy(update={"layer": layer}),
+                    "layers": (),
+                }
+            )
+            for layer in self.layers
+        ]
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
         """Return no keys, since weights are not in the store; (None,) if the weights have to be downloaded."""
@@ -49,13 +68,15 @@ class Extracted(Reference):
     model: ModelSpec
     key: FeaturesKey | None
     samples: Samples
+    in_files: bool = True
     failure: str | None = None
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
         """Return the keys of the shards."""
         if self.key is None:
             return (None,)
-        return [self.key.shard(contents) for contents in self.samples.shard_contents(store, SHARD_ROWS)]
+        contents = self.samples.shard_contents(store, SHARD_ROWS, frozenset(self.key.reads))
+        return [self.key.shard(part) for part in contents]
 
 
 class Pass(Reference):
@@ -70,10 +91,35 @@ class Pass(Reference):
         return [(member.model.id, member) for member in self.members]
 
 
+class Joined(BaseModel):
+    """The features of one network, or of several side by side."""
+
+    model_config = ConfigDict(frozen=True)
+
+    models: tuple[ModelSpec, ...]
+    features: tuple[FeaturesKey, ...] | None
+    """The keys of the features; None if some weights have not been downloaded."""
+
+    @property
+    def id(self) -> str:
+        """The ids of the networks."""
+        return " + ".join(model.id for model in self.models)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the features."""
+        return tuple(key.address for key in self.features or ())
+
+    def failure(self, failed: Mapping[str, str]) -> str | None:
+        """Return why one of the networks has no features, or None; failed: the reasons by the networks' ids."""
+        return next((failed[model.id] for model in self.models if model.id in failed), None)
+
+
 class Accumulated(Reference):
     """The moments of a candidate's features, per fold; not in the store if the features are smaller."""
 
-    model: ModelSpec
+    of: str
+    """The ids of the networks."""
     folds: int
     key: MomentsKey | None
     kept: bool = True
@@ -81,7 +127,7 @@ class Accumulated(Reference):
     @property
     def name(self) -> str:
         """Name in results."""
-        return moments_name(self.model, self.folds)
+        return moments_name(self.of, self.folds)
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
         """Return the key of the artifact."""
@@ -95,16 +141,24 @@ class Scoring(BaseModel):
 
     model: ModelSpec
     estimator: EstimatorSpec
-    features: FeaturesKey | None
-    """Key of the candidate's features."""
-    input: FeaturesKey | None
-    """Key of the features that the estimator reads: the candidate's, or the logits of its classifier."""
-    input_model: ModelSpec
-    """The model of `input`."""
+    features: tuple[Joined, ...]
+    """The candidate's features: one, or those of each layer of which the best is chosen."""
+    logits: Joined | None = None
+    """What the estimator reads instead, if it reads the logits of the network's own classifier."""
     folds: int = 0
     """Number of folds of the moments that the estimator reads; 0 if it reads no moments."""
     failure: str | None = None
     """Why the score cannot be computed."""
+
+    @property
+    def inputs(self) -> tuple[Joined, ...]:
+        """What the estimator reads."""
+        return self.features if self.logits is None else (self.logits,)
+
+    @property
+    def networks(self) -> set[str]:
+        """The ids of all networks whose features are needed."""
+        return {model.id for joined in (*self.features, *self.inputs) for model in joined.models}
 
 
 class Facts(BaseModel):
@@ -127,6 +181,8 @@ class Scored(Reference):
     score: float | None = None
     folds: tuple[float, ...] = ()
     """The score of each fold, if the estimator is cross-validated."""
+    layers: tuple[str, ...] = ()
+    """The layer that was chosen for each fold, if the model asks for the best."""
     seconds: float = 0.0
     facts: Facts | None = None
     failure: str | None = None
@@ -141,9 +197,15 @@ class Scored(Reference):
         return (self.key,)
 
 
-def moments_name(model: ModelSpec, folds: int) -> str:
-    """Return what a record and the titles of tasks call the moments of a candidate."""
-    return f"{model.id} in {folds} {'folds' if folds > 1 else 'fold'}"
+def at_layer(model: ModelSpec, layer: str | None) -> ModelSpec:
+    """Return a model at one layer."""
+    alias = model.alias and f"{model.alias} at {layer}"
+    return model.model_copy(update={"layer": layer, "alias": alias})
+
+
+def moments_name(of: str, folds: int) -> str:
+    """Return what a record and the titles of tasks call the moments of networks."""
+    return f"{of} in {folds} {'folds' if folds > 1 else 'fold'}"
 
 
 def score_name(model: ModelSpec, estimator: EstimatorSpec) -> str:

@@ -12,9 +12,20 @@ from emms.datasets.samples import Samples
 from emms.errors import EMMSError, EstimatorError
 from emms.estimators import Estimator, MomentEstimator, UnreliableScoreWarning, all_settings, make_estimator, seeded
 from emms.labels.embed import LabelsKey
-from emms.models.features import Features, FeaturesKey
+from emms.models.features import JoinedFeatures
+from emms.run.best_layer import Chosen, best_per_fold
 from emms.run.keys import MomentsKey, MomentsMeta, ScoreKey, ScoreMeta
-from emms.run.references import Accumulated, Embedded, Facts, Resolved, Scored, Scoring, moments_name, score_name
+from emms.run.references import (
+    Accumulated,
+    Embedded,
+    Facts,
+    Joined,
+    Resolved,
+    Scored,
+    Scoring,
+    moments_name,
+    score_name,
+)
 from emms.run.stage import Stage, Workspace
 from emms.run.stored_source import StoredSource
 from emms.spec import EstimatorSpec, ModelSpec, Spec
@@ -28,10 +39,10 @@ def scorer_of(spec: Spec, estimator: EstimatorSpec) -> Estimator:
 
 
 def networks(spec: Spec) -> list[ModelSpec]:
-    """Return the networks to run: the candidates, and their classifiers if an estimator reads logits."""
-    models = list(spec.models)
+    """Return the networks to run: the candidates or their parts, and their classifiers if an estimator reads logits."""
+    models = [part for model in spec.models for part in model.parts]
     if any(scorer_of(spec, estimator).reads == "source logits" for estimator in spec.estimators):
-        models += [model.logits() for model in spec.models if model.layer is None]
+        models += [model.logits() for model in spec.models if model.layer is None and not model.pair]
     return list({model.id: model for model in models}.values())
 
 
@@ -47,43 +58,52 @@ def scorings(spec: Spec, resolved: Sequence[Resolved], failed: Mapping[str, str]
 
     failed: networks whose weights are not available, with the reason.
     """
-    keys, result = {network.model.id: network.key for network in resolved}, []
+    by_id, result = {network.model.id: network for network in resolved}, []
     folds = folds_needed(spec)
     for model in spec.models:
-        if model.id not in keys:
+        if not all(part.id in by_id for part in model.parts):
             continue
+        features = _alternatives([by_id[part.id] for part in model.parts])
         for estimator in spec.estimators:
-            scorer, input_model, failure = scorer_of(spec, estimator), model, None
+            scorer, logits, failure = scorer_of(spec, estimator), None, None
             if scorer.reads == "source logits":
-                input_model = model.logits()
-                if input_model.id not in keys:
-                    failure = failed.get(input_model.id, NO_CLASSIFIER).replace(input_model.id, model.id)
+                of_classifier = model.logits()
+                if of_classifier.id in by_id and not model.pair:
+                    logits = _joined([by_id[of_classifier.id]])
+                else:
+                    failure = failed.get(of_classifier.id, NO_CLASSIFIER).replace(of_classifier.id, model.id)
             moments = 0
             if isinstance(scorer, MomentEstimator):
                 moments = scorer.folds if scorer.folds > 1 else folds[0]
             result.append(
                 Scoring(
-                    model=model,
-                    estimator=estimator,
-                    features=keys[model.id],
-                    input=keys.get(input_model.id),
-                    input_model=input_model,
-                    folds=moments,
-                    failure=failure,
+                    model=model, estimator=estimator, features=features, logits=logits, folds=moments, failure=failure
                 )
             )
     return result
 
 
+def _alternatives(parts: Sequence[Resolved]) -> tuple[Joined, ...]:
+    """Return the features of a candidate: one, or those of each layer of which the best is chosen."""
+    if len(parts) > 1:
+        return (_joined(parts),)
+    return tuple(_joined([network]) for network in parts[0].apart())
+
+
+def _joined(parts: Sequence[Resolved]) -> Joined:
+    keys = tuple(network.key for network in parts if network.key)
+    return Joined(models=tuple(network.model for network in parts), features=keys if len(keys) == len(parts) else None)
+
+
 def _moments_key(
-    run: Workspace, features: FeaturesKey | None, folds: int, samples: Samples, labels: Sequence[Embedded]
+    run: Workspace, features: Joined, folds: int, samples: Samples, labels: Sequence[Embedded]
 ) -> MomentsKey | None:
     own = [] if run.task.classes else [label.key for label in labels]
-    if features is None or None in own:
+    if features.features is None or None in own:
         return None
     return MomentsKey(
-        features=features.address,
-        samples=samples.fingerprint,
+        features=features.addresses,
+        samples=samples.identity,
         labels=tuple(key.address for key in own if key),
         folds=folds,
         seed=run.spec.seed if folds > 1 else None,
@@ -91,34 +111,27 @@ def _moments_key(
 
 
 def _refer_moments(
-    run: Workspace,
-    model: ModelSpec,
-    features: FeaturesKey | None,
-    folds: int,
-    samples: Samples,
-    labels: Sequence[Embedded],
+    run: Workspace, features: Joined, folds: int, samples: Samples, labels: Sequence[Embedded]
 ) -> Accumulated:
-    return Accumulated(model=model, folds=folds, key=_moments_key(run, features, folds, samples, labels))
+    return Accumulated(of=features.id, folds=folds, key=_moments_key(run, features, folds, samples, labels))
 
 
-def _sum_up(
-    run: Workspace, model: ModelSpec, features: FeaturesKey, folds: int, samples: Samples, labels: Sequence[Embedded]
-) -> Accumulated:
-    reference = _refer_moments(run, model, features, folds, samples, labels)
+def _sum_up(run: Workspace, features: Joined, folds: int, samples: Samples, labels: Sequence[Embedded]) -> Accumulated:
+    reference = _refer_moments(run, features, folds, samples, labels)
     key = reference.key
-    if key is None or run.store.find(key) is not None:
+    if key is None or features.features is None or run.store.find(key) is not None:
         return reference.model_copy(update={"computed": False})
-    source = StoredSource(run, samples, _keys(labels), features)
+    source = StoredSource(run, samples, _keys(labels), features.features)
     if not _worth_keeping(source.batches, folds, samples):
         return reference.model_copy(update={"computed": False, "kept": False})
     with run.store.create(key) as draft:
         for name, part in zip(key.file_names(), source.sum_up(folds), strict=True):
             draft.table(name, part.to_table())
-        draft.meta = MomentsMeta(model=model.id)
+        draft.meta = MomentsMeta(model=features.id)
     return reference
 
 
-def _worth_keeping(features: Features, folds: int, samples: Samples) -> bool:
+def _worth_keeping(features: JoinedFeatures, folds: int, samples: Samples) -> bool:
     """Return whether moments are smaller than the features: D1^2 float64 per fold, against N D1 float32.
 
     Otherwise, computing them again is as fast as reading them.
@@ -129,7 +142,7 @@ def _worth_keeping(features: Features, folds: int, samples: Samples) -> bool:
 SUM_UP = Stage(
     name="moments",
     verb="sum up",
-    of=lambda run, model, features, folds, *_: moments_name(model, folds),
+    of=lambda run, features, folds, *_: moments_name(features.id, folds),
     refer=_refer_moments,
     make=_sum_up,
     description="Compute the moments of a candidate's features, per fold, in one pass over them.",
@@ -140,12 +153,12 @@ def _refer_score(run: Workspace, scoring: Scoring, samples: Samples, labels: Seq
     spec, estimator = run.spec, scoring.estimator
     scorer = scorer_of(spec, estimator)
     embedded = labels if scorer.needs == "label embeddings" else []
-    key = None
-    if scoring.input and scoring.features and all(label.key for label in embedded):
+    key, known = None, all(joined.features is not None for joined in (*scoring.features, *scoring.inputs))
+    if known and not scoring.failure and all(label.key for label in embedded):
         key = ScoreKey(
-            candidate=scoring.features.address,
-            features=scoring.input.address,
-            samples=samples.fingerprint,
+            candidate=tuple(joined.addresses for joined in scoring.features),
+            features=tuple(joined.addresses for joined in scoring.inputs),
+            samples=samples.identity,
             labels=tuple(label.key.address for label in embedded if label.key),
             estimator=estimator.name,
             estimator_version=scorer.version,
@@ -158,21 +171,22 @@ def _refer_score(run: Workspace, scoring: Scoring, samples: Samples, labels: Seq
 
 def _score(run: Workspace, scoring: Scoring, samples: Samples, labels: Sequence[Embedded]) -> Scored:
     reference = _refer_score(run, scoring, samples, labels)
-    if reference.key is None or scoring.input is None or scoring.features is None:
+    if reference.key is None:
         return reference.model_copy(update={"computed": False})
     artifact = run.store.find(reference.key)
     meta = artifact.meta if artifact else None
     if meta is None:
         started = time.perf_counter()
-        moments = _moments_key(run, scoring.input, scoring.folds, samples, labels) if scoring.folds else None
-        source = StoredSource(run, samples, _keys(labels), scoring.input, moments)
-        scorer = _fitted(scorer_of(run.spec, scoring.estimator), source)
-        candidate = StoredSource(run, samples, (), scoring.features).batches
+        scorers = [_fitted_to(run, scoring, joined, samples, labels) for joined in scoring.inputs]
+        layers = [str(joined.models[0].layer) for joined in scoring.inputs]
+        best = best_per_fold(layers, scorers) if len(scorers) > 1 else Chosen.of(scorers[0])
+        candidate = StoredSource(run, samples, (), scoring.features[-1].features or ()).batches
         meta = ScoreMeta(
             model=scoring.model.id,
             estimator=scoring.estimator.id,
-            score=float(scorer.score_),
-            folds=[] if scorer.fold_scores_ is None else np.asarray(scorer.fold_scores_, dtype=float).tolist(),
+            score=best.score,
+            folds=best.folds,
+            layers=best.layers,
             seconds=time.perf_counter() - started,
             dimension=candidate.dimension,
             parameters=candidate.parameters,
@@ -189,10 +203,20 @@ def _score(run: Workspace, scoring: Scoring, samples: Samples, labels: Sequence[
             "computed": artifact is None,
             "score": meta.score,
             "folds": tuple(meta.folds),
+            "layers": tuple(meta.layers),
             "seconds": meta.seconds,
             "facts": facts,
         }
     )
+
+
+def _fitted_to(
+    run: Workspace, scoring: Scoring, features: Joined, samples: Samples, labels: Sequence[Embedded]
+) -> Estimator:
+    """Return the estimator, fitted to features in the store."""
+    moments = _moments_key(run, features, scoring.folds, samples, labels) if scoring.folds else None
+    source = StoredSource(run, samples, _keys(labels), features.features or (), moments)
+    return _fitted(scorer_of(run.spec, scoring.estimator), source)
 
 
 SCORE = Stage(

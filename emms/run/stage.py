@@ -24,7 +24,7 @@ class Workspace:
     @cached_property
     def task(self) -> Downstream:
         """The downstream task."""
-        return downstream(self.spec.task)
+        return downstream(self.spec.task, self.spec.labels)
 
 
 class Reference(BaseModel):

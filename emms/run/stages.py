@@ -73,17 +73,20 @@ def _refer_resolved(run: Workspace, model: ModelSpec, samples: Samples) -> Resol
 
 
 def _resolve(run: Workspace, model: ModelSpec, samples: Samples) -> Resolved:
-    network = candidate(model, run.store)
+    network = candidate(model, run.store, run.task.inputs())
     network.check()
+    views = network.views()
     key = FeaturesKey(
-        contents=samples.contents,
+        contents=samples.contents_of(run.store, network.reads),
         network=network.network(FileDigests(run.store)),
         preprocessing=network.preprocessing(),
-        layer=network.view.layer,
-        pool=network.view.pool,
+        reads=tuple(sorted(network.reads)),
+        layer=views[0].layer,
+        pool=views[0].pool,
         dtype=run.spec.dtype,
     )
-    return Resolved(model=model, key=key)
+    layers = tuple(view.layer for view in views) if len(views) > 1 else ()
+    return Resolved(model=model, key=key, in_files=samples.in_files(network.reads), layers=layers)
 
 
 RESOLVE = Stage(
@@ -100,14 +103,19 @@ RESOLVE = Stage(
 
 
 def _refer_pass(run: Workspace, networks: Sequence[Resolved], samples: Samples) -> Pass:
-    return Pass(members=tuple(Extracted(model=n.model, key=n.key, samples=samples) for n in networks))
+    return Pass(
+        members=tuple(Extracted(model=n.model, key=n.key, samples=samples, in_files=n.in_files) for n in networks)
+    )
 
 
 def _extract(run: Workspace, networks: Sequence[Resolved], samples: Samples) -> Pass:
     spec, store = run.spec, run.store
-    shards = samples.shard_contents(store, SHARD_ROWS)
-    members = [Member(candidate(network.model, store), _known(network)) for network in networks]
-    if any(find_features(store, member.key, shards) is None for member in members):
+    members = [
+        Member(candidate(network.model, store, run.task.inputs()), _known(network), network.in_files)
+        for network in networks
+    ]
+    shards = {m.id: samples.shard_contents(store, SHARD_ROWS, frozenset(m.key.reads)) for m in members}
+    if any(find_features(store, member.key, shards[member.id]) is None for member in members):
         since = time.time_ns()
         Extraction(
             dataset=spec.dataset,
@@ -121,13 +129,18 @@ def _extract(run: Workspace, networks: Sequence[Resolved], samples: Samples) -> 
         ).run(members)
     extracted, skipped = [], None
     for network, member in zip(networks, members, strict=True):
-        features = find_features(store, member.key, shards)
-        if features is not None:
+        features = find_features(store, member.key, shards[member.id])
+        if features is not None and member.in_files:
             skipped = _skipped(features, samples, store)
         failure = member.failure or (None if features else "its features were removed from the store; run again")
         extracted.append(
             Extracted(
-                model=network.model, key=member.key, samples=samples, failure=failure, computed=member.computed > 0
+                model=network.model,
+                key=member.key,
+                samples=samples,
+                in_files=network.in_files,
+                failure=failure,
+                computed=member.computed > 0,
             )
         )
     if skipped and spec.on_bad_sample == "stop":  # the features are from a run with `on_bad_sample: skip`

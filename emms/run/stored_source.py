@@ -12,7 +12,7 @@ from emms.errors import StoreError
 from emms.estimators.source import Source
 from emms.labels.embed import LabelsKey, read_label_embeddings
 from emms.labels.width import common_width
-from emms.models.features import SHARD_ROWS, Features, FeaturesKey, find_features
+from emms.models.features import SHARD_ROWS, FeaturesKey, JoinedFeatures, find_features
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.folds import add_up, assign_folds
 from emms.run.keys import MomentsKey
@@ -23,6 +23,7 @@ from emms.store import Store
 class StoredSource(Source):
     """Features in the store, with the labels of the samples and their embeddings.
 
+    features: the keys of the networks whose features are joined.
     moments: the key of moments that may be in the store, with any number of folds.
     """
 
@@ -31,7 +32,7 @@ class StoredSource(Source):
         run: Workspace,
         samples: Samples,
         labels: Sequence[LabelsKey],
-        features: FeaturesKey,
+        features: Sequence[FeaturesKey],
         moments: MomentsKey | None = None,
     ) -> None:
         self._run, self._samples, self._labels = run, samples, tuple(labels)
@@ -50,13 +51,15 @@ class StoredSource(Source):
         return _label_embeddings(self._run.store, self._labels, counts.tobytes())
 
     @cached_property
-    def batches(self) -> Features:
+    def batches(self) -> JoinedFeatures:
         """The features, shard by shard. Raises StoreError if they are no longer in the store."""
-        store = self._run.store
-        features = find_features(store, self._features, self._samples.shard_contents(store, SHARD_ROWS))
-        if features is None:
-            raise StoreError(f"features were removed from store '{store.url}' after they were computed; run again")
-        return features
+        store, parts = self._run.store, []
+        for key in self._features:
+            features = find_features(store, key, self._samples.shard_contents(store, SHARD_ROWS, frozenset(key.reads)))
+            if features is None:
+                raise StoreError(f"features were removed from store '{store.url}' after they were computed; run again")
+            parts.append(features)
+        return JoinedFeatures(parts, [bad.row for bad in self._samples.skipped or ()])
 
     def moments(self, folds: int) -> Sequence[Moments]:
         """Return the moments of each fold, from the store if possible; more folds than asked for if `folds` is 1."""

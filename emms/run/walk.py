@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from emms.errors import DamagedError, DatasetError, StoreError
 from emms.progress import listener
@@ -45,12 +45,16 @@ def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
     with do.phase("models"):
         models = networks(spec)
         resolved, failed = _split(models, do.each(RESOLVE, [(model, samples) for model in models]))
+        failed |= {m.id: failed[part.id] for m in spec.models for part in m.parts if part.id in failed}
+        if samples.skipped is None and not any(network.in_files for network in resolved):
+            samples = samples.model_copy(update={"skipped": ()})
         scores = scorings(spec, resolved, failed)
         stored = [samples.skipped is not None and do.has(SCORE, s, samples, labels) for s in scores]
         missing = [s for s, is_stored in zip(scores, stored, strict=True) if not is_stored and not s.failure]
     with do.phase("features"):
-        needed = {model.id for s in missing for model in (s.model, s.input_model)}
-        passes = do.passes([network for network in resolved if network.model.id in needed])
+        needed = set().union(*(s.networks for s in missing))
+        layers = [layer for network in resolved for layer in network.apart()]
+        passes = do.passes([network for network in layers if network.model.id in needed])
         extracting = do.each(EXTRACT, [(together, samples) for together in passes], fatal=(DatasetError, StoreError))
         extracted = list[Extracted]()
         for together, result in zip(passes, extracting, strict=True):
@@ -62,16 +66,23 @@ def _walk(spec: Spec, do: Executor) -> tuple[Outcome, bool]:
             if samples.skipped is None and result.skipped is not None:
                 samples = samples.left_out(result.skipped, do.workspace.task, do.workspace.store)
     with do.phase("moments"):
-        sums = list({(s.model.id, s.folds): s for s in missing if s.folds and s.model.id not in failed}.values())
-        summing = do.each(SUM_UP, [(s.model, s.features, s.folds, samples, labels) for s in sums])
+        needing = {(joined.id, s.folds): joined for s in missing if s.folds for joined in s.inputs}
+        sums = [(joined, folds) for (_, folds), joined in needing.items() if not joined.failure(failed)]
+        summing = do.each(SUM_UP, [(joined, folds, samples, labels) for joined, folds in sums])
         no_moments = {
-            (s.model.id, s.folds): r.reason for s, r in zip(sums, summing, strict=True) if isinstance(r, Failed)
+            (j.id, folds): r.reason for (j, folds), r in zip(sums, summing, strict=True) if isinstance(r, Failed)
         }
     with do.phase("scores"):
         # A candidate without features has no scores; one without moments has none of the scores that need them.
+        for s in scores:
+            if reason := _first(joined.failure(failed) for joined in s.features):
+                failed.setdefault(s.model.id, reason)
         scores = [
             s.model_copy(
-                update={"failure": s.failure or failed.get(s.input_model.id) or no_moments.get((s.model.id, s.folds))}
+                update={
+                    "failure": s.failure
+                    or _first(joined.failure(failed) or no_moments.get((joined.id, s.folds)) for joined in s.inputs)
+                }
             )
             for s in scores
             if s.model.id not in failed
@@ -100,6 +111,10 @@ def _split(models: Sequence[ModelSpec], results: Sequence[Resolved | Failed]) ->
     resolved = [result for result in results if not isinstance(result, Failed)]
     failed = {m.id: r.reason for m, r in zip(models, results, strict=True) if isinstance(r, Failed)}
     return resolved, failed
+
+
+def _first(reasons: Iterable[str | None]) -> str | None:
+    return next(filter(None, reasons), None)
 
 
 def _without_score(scoring: Scoring, reason: str) -> Scored:

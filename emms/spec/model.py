@@ -129,6 +129,11 @@ class ModelSpec(BaseModel):
         return self.pair or (self,)
 
     @property
+    def trained(self) -> bool:
+        """Whether its weights, or those of all its parts, are pretrained."""
+        return all(part.pretrained for part in self.parts)
+
+    @property
     def id(self) -> str:
         """The name of this candidate in all outputs: its alias, or else its source, name and options."""
         return self.alias or self.unaliased_id

@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from emms.datasets import Dataset
 from emms.downstream import DOWNSTREAM, check_template, downstream
 from emms.errors import did_you_mean, printable
 from emms.paths import UserPath
@@ -22,7 +23,7 @@ from emms.spec.text import Name
 
 def _of_task(attribute: str) -> Callable[[dict[str, Any]], Any]:
     """Return the factory of a default that is an attribute of the downstream task."""
-    return lambda fields: getattr(downstream(fields["task"]), attribute)
+    return lambda fields: getattr(downstream(fields["task"], fields["labels"]), attribute)
 
 
 class Spec(BaseModel):
@@ -34,6 +35,11 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     task: str = Field(DOWNSTREAM.names()[0], description="The downstream task for which the networks are ranked.")
+    labels: str | None = Field(
+        None,
+        description="The kind of the labels, where the task has several: text, for answers that are text rather than "
+        "classes. The default is the task's.",
+    )
     dataset: AnyDataset = Field(description="The samples and their labels.")
     models: tuple[ModelSpec, ...] = Field(min_length=1, description="The candidate networks.")
     label_encoders: tuple[EncoderSpec, ...] = Field(
@@ -82,6 +88,18 @@ class Spec(BaseModel):
         DOWNSTREAM.get(task)
         return task
 
+    @field_validator("labels")
+    @classmethod
+    def _known_labels(cls, labels: str | None, info: ValidationInfo) -> str | None:
+        if "task" in info.data:
+            downstream(info.data["task"], labels)
+        return labels
+
+    @field_validator("dataset")
+    @classmethod
+    def _of_task(cls, dataset: Dataset, info: ValidationInfo) -> Dataset:
+        return dataset.for_task(info.data["task"]) if "task" in info.data else dataset
+
     @field_validator("device")
     @classmethod
     def _known_device(cls, device: str) -> str:
@@ -121,12 +139,6 @@ class Spec(BaseModel):
     def _no_repeats(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
         _refuse_repeats(Counter(entry.id for entry in entries), "remove the repeats")
         return entries
-
-    @model_validator(mode="after")
-    def _dataset_fits_task(self) -> Self:
-        if self.task not in self.dataset.tasks:
-            raise ValueError(f"dataset format '{self.dataset.format}' has no samples for task '{self.task}'")
-        return self
 
 
 def _refuse_repeats(names: Counter[str], remedy: str) -> None:

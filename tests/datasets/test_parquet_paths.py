@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emms.datasets.parquet_paths import NamedFiles
@@ -92,6 +92,12 @@ def test_parquet_files_are_not_images(root):
             resolve(root, cell, tables=[f"{root}/train"])
 
 
+def test_places_and_settings_of_annotations(root):
+    files = NamedFiles("captions.txt", str(root), frozenset(), "images")
+    with pytest.raises(DatasetError, match=r"line 7 of 'captions.txt' names '\.\./b', .* set `images:` to a folder"):
+        files.resolve(["a", "../b"], ["line 2", "line 7"])
+
+
 def test_characters_that_are_not_printable(root):
     with pytest.raises(DatasetError, match=r"names 'a\\x00b', which contains a null character"):
         resolve(root, "a\0b")
@@ -103,6 +109,7 @@ PARTS = st.one_of(st.sampled_from(["..", ".", "", "images", "1.png", "out", "in"
 
 
 @given(st.lists(PARTS, max_size=8).map("/".join))
+@example("missing/../out")  # does not exist, but its real path would be followed as the link out
 def test_resolved_paths_are_real_paths_below_the_root(tmp_path_factory, cell):
     root = tmp_path_factory.getbasetemp() / "property"
     if not root.exists():

@@ -19,7 +19,7 @@ from emms.errors import BadSampleError, DatasetError, MissingDecoderError, Unava
 from emms.models import candidate, extraction, loading
 from emms.models.base import Candidate, Forward
 from emms.models.extraction import Extraction
-from emms.models.features import Features, FeaturesKey, find_features
+from emms.models.features import Features, FeaturesKey, JoinedFeatures, find_features
 from emms.models.passes import Member, plan_passes
 from emms.progress import Silent, listener
 from emms.spec import ModelSpec
@@ -140,7 +140,7 @@ def extract(members: list[Member], count: int, store: Store, dataset: Noise | No
     Extraction(
         dataset=dataset or Noise(),
         records=pl.DataFrame(rows, schema=LISTING).with_columns(digest=pl.lit("")),
-        shards=shards(count),
+        shards={member.id: shards(count) for member in members},
         since=time.time_ns(),
         store=store,
         device=CPU,
@@ -527,3 +527,97 @@ def test_bfloat16_is_close_to_float32(store):
     assert results["bfloat16"].dtype == np.float32
     difference = np.abs(results["bfloat16"] - results["float32"]).max()
     assert 0 < difference < 0.05 * np.abs(results["float32"]).max()
+
+
+class Words(Plain):
+    """A network of texts in the listing: the sum of the codes of the letters, and the number of letters."""
+
+    reads = frozenset({"text"})
+    ragged = True
+    batches: ClassVar[list[list[int]]] = []
+
+    def prepare(self, sample):
+        Plain.prepared[sample.text] += 1
+        return sample.text.encode()
+
+    def length(self, prepared):
+        return len(prepared)
+
+    def sharing(self):
+        return "words"
+
+    def load(self, device):
+        return WordsForward()
+
+
+class WordsForward(Forward):
+    parameters = 1
+
+    def __call__(self, batch, views):
+        Words.batches.append([len(text) for text in batch])
+        return [torch.tensor([[sum(text), len(text)] for text in batch], dtype=torch.float32) for _ in views]
+
+
+def test_texts_are_run_sorted_by_length_and_without_reading_files(store):
+    texts = ["a" * (1 + 7 * i % 13) + chr(97 + i % 3) for i in range(64)]
+    rows = {"id": [str(i) for i in range(64)], "label": [0] * 64, "path": ["missing"] * 64, "position": [0] * 64}
+    records = pl.DataFrame(rows, schema=LISTING).with_columns(digest=pl.lit(""), text=pl.Series(texts))
+    member = make(kind=Words)
+    member.in_files = False
+    Words.batches.clear()
+    contents = {member.id: ["texts"]}
+    Extraction(Noise(damaged=(0,)), records, contents, time.time_ns(), store, CPU, batch_size=8).run([member])
+    features = np.concatenate(list(find_features(store, member.key, ["texts"])))
+    assert features.tolist() == [[sum(text.encode()), len(text)] for text in texts]
+    distinct = sorted({text: len(text) for text in texts}.values(), reverse=True)
+    assert [length for batch in Words.batches for length in batch] == distinct
+    assert all(len(batch) <= 8 for batch in Words.batches)
+
+
+def test_an_image_with_several_texts_is_decoded_and_run_once_per_batch(store):
+    rows = {"id": [str(i) for i in range(32)], "label": [0] * 32, "path": [""] * 32}
+    schema = {**LISTING, "text": pl.String}
+    records = pl.DataFrame({**rows, "position": [i // 4 for i in range(32)], "text": rows["id"]}, schema=schema)
+    member = make()
+    LOADED.clear()
+    Extraction(
+        Noise(),
+        records.with_columns(digest=pl.lit("")),
+        {member.id: ["all"]},
+        time.time_ns(),
+        store,
+        CPU,
+        batch_size=16,
+    ).run([member])
+    features = np.concatenate(list(find_features(store, member.key, ["all"])))
+    assert sum(LOADED.values()) == 8
+    assert len(features) == 32
+    assert (features.reshape(8, 4, -1) == features.reshape(8, 4, -1)[:, :1]).all()
+    assert len(np.unique(features, axis=0)) == 8
+
+
+def test_an_unreadable_image_with_several_texts_is_skipped_for_all_of_them(store):
+    rows = {
+        "id": [str(i) for i in range(8)],
+        "label": [0] * 8,
+        "path": [""] * 8,
+        "position": [i // 4 for i in range(8)],
+    }
+    records = pl.DataFrame(rows, LISTING).with_columns(digest=pl.lit(""))
+    member = make()
+    Extraction(
+        Noise(damaged=(0,)), records, {member.id: ["all"]}, time.time_ns(), store, CPU, on_bad_sample="skip"
+    ).run([member])
+    assert [bad.row for bad in find_features(store, member.key, ["all"]).skipped] == [0, 1, 2, 3]
+
+
+def test_samples_left_out_for_one_network_are_left_out_of_joined_features(store):
+    whole, part = make(), make("other")
+    extract([whole], 40, store)
+    extract([part], 40, store, Noise(damaged=(3, 17)), on_bad_sample="skip")
+    joined = JoinedFeatures([found(store, whole, 40), found(store, part, 40)], [3, 17])
+    rows = np.delete(np.arange(40), [3, 17])
+    X = np.concatenate(list(joined))
+    assert joined.dimension == X.shape[1] == 384
+    assert (X[:, :192] == read(store, whole, 40)[rows]).all()
+    assert (X[:, 192:] == read(store, part, 40)).all()

@@ -55,7 +55,7 @@ def features(path: Path, view: View | None = None) -> torch.Tensor:
     network.check()
     batch = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64), dtype=np.uint8)
     with torch.inference_mode():
-        return network.load(CPU)(batch, [view or network.view])[0]
+        return network.load(CPU)(batch, [view or network.views()[0]])[0]
 
 
 @pytest.fixture

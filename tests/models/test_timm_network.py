@@ -30,7 +30,7 @@ def features(model: ModelSpec, *images: Image.Image) -> np.ndarray:
     network = candidate(model)
     batch = np.stack([network.prepare(ImageSample(str(i), image)) for i, image in enumerate(images)])
     with torch.inference_mode():
-        return network.load(CPU)(batch, [network.view])[0].numpy()
+        return network.load(CPU)(batch, [network.views()[0]])[0].numpy()
 
 
 def by_timm(name: str, *images: Image.Image, seed: int = 0) -> tuple[torch.nn.Module, torch.Tensor]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import emms
+from emms.errors import EstimatorError
 from emms.estimators import make_estimator
 from emms.estimators.emms import EMMS
 from emms.labels.embed import read_label_embeddings
 from emms.models.features import SHARD_ROWS, find_features
 from emms.moments.folds import assign_folds
 from emms.run import scoring
+from emms.run.best_layer import best_per_fold
 from emms.run.executor import Inline
 from emms.run.scoring import SCORE, networks, scorings
 from emms.run.stage import Workspace
@@ -37,7 +40,7 @@ def features_of(do, outcome, model=None):
     """Return the features of a network, by default the first, and the labels, from the store."""
     store, samples = do.workspace.store, outcome.samples
     (key,) = [e.key for e in outcome.extracted if e.model.id == (model or outcome.extracted[0].model.id)]
-    features = find_features(store, key, samples.shard_contents(store, SHARD_ROWS))
+    features = find_features(store, key, samples.shard_contents(store, SHARD_ROWS, frozenset({"image"})))
     return np.concatenate(list(features)), samples.label_index(store)
 
 
@@ -162,3 +165,42 @@ def test_folds_are_stratified_and_depend_on_the_seed():
     assert np.ptp(np.bincount(folds)) == 0
     assert (assign_folds(labels, 5, seed=0) == folds).all()
     assert (assign_folds(labels, 5, seed=1) != folds).any()
+
+
+def test_the_features_of_a_pair_are_joined(settings):
+    pair = {"pair": [WHOLE, LAYER], "alias": "both"}
+    do, outcome = run_stages(settings, models=[pair, LAYER], estimators=["emms-decoded", "emms-cv", "knn", "logme"])
+    names = [ModelSpec.model_validate(part).id for part in (WHOLE, LAYER)]
+    X = np.hstack([features_of(do, outcome, name)[0] for name in names])
+    _, y = features_of(do, outcome, names[0])
+    Z = read_label_embeddings(do.workspace.store, outcome.embedded[0].key)[:, :, None]
+    scores = {scored.estimator.id: scored for scored in outcome.scored if scored.model.id == "both"}
+    assert scores["emms-decoded"].score == pytest.approx(make_estimator("emms-decoded").fit(X, Z, y).score_, rel=1e-9)
+    assert scores["emms-cv"].score == pytest.approx(make_estimator("emms-cv").fit(X, Z, y).score_, rel=1e-9)
+    assert scores["knn"].score == make_estimator("knn").fit(X, y).score_
+    assert scores["logme"].score == pytest.approx(make_estimator("logme").fit(X, y).score_, rel=1e-9)
+    assert scores["knn"].facts.dimension == X.shape[1]
+    assert len(outcome.extracted) == 2  # the layer is a candidate too, and its features are computed once
+
+
+def test_a_pair_fails_with_one_of_its_networks(settings):
+    pair = {"pair": [LAYER, {"source": "timm", "name": "resnet10t.c3_in1k"}], "alias": "both"}
+    ranking = emms.rank({**settings, "models": [pair, LAYER]})
+    assert "weights of model 'timm:resnet10t.c3_in1k' are not available" in ranking.failed["both"]
+    assert len(ranking.frame) == 1
+
+
+def test_the_best_layer_is_chosen_on_the_other_folds():
+    layers = [SimpleNamespace(name="x", fold_scores_=np.array(scores), score_=0.0) for scores in FOLDS]
+    best = best_per_fold(["1", "2"], layers)
+    assert best.layers == ["1", "1", "2"]
+    assert best.folds == [0.8, 0.6, 0.4]
+    assert best.score == pytest.approx(np.mean(best.folds))
+    with pytest.raises(EstimatorError, match="`layer: best` is chosen by scores of held-out samples"):
+        best_per_fold(["1"], [SimpleNamespace(name="emms", fold_scores_=None, score_=0.0)])
+
+
+FOLDS = [
+    [0.8, 0.6, 0.9],
+    [0.5, 0.95, 0.4],
+]  # the others of fold 1: 1.5, 1.35; of fold 2: 1.7, 0.9; of fold 3: 1.4, 1.45
