@@ -367,12 +367,13 @@ class HubNetwork(TransformersNetwork):
         return {}
 
     def _folder(self, with_weights: bool) -> Path:
-        if with_weights not in self._snapshots:
+        folder = self._snapshots.get(True) or self._snapshots.get(with_weights)
+        if folder is None:
             try:
-                self._snapshots[with_weights] = pretrained.snapshot(self.spec.name, with_weights)
+                folder = self._snapshots[with_weights] = pretrained.snapshot(self.spec.name, with_weights)
             except UnavailableError as cause:
                 raise self._unavailable(cause) from cause
-        return self._snapshots[with_weights]
+        return folder
 
     @property
     def _family(self) -> Family | None:
