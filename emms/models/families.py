@@ -32,6 +32,9 @@ class Kind(StrEnum):
     CAPTIONER = "vision encoder-decoder"
 
 
+TEXT_KINDS = {Kind.TEXT_ENCODER, Kind.TEXT_DECODER, Kind.TEXT_ENCODER_DECODER}
+
+
 @dataclass(frozen=True)
 class Part:
     """How the outputs of one part of a network are pooled."""
