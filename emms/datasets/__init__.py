@@ -25,6 +25,13 @@ FORMATS: Registry[type[Dataset]] = Registry(
         "clevr": "emms.datasets.clevr:CLEVR",
         "vqa-v2": "emms.datasets.vqa_v2:VQAv2",
         "refcoco": "emms.datasets.refcoco:RefCOCO",
+        "squad": "emms.datasets.squad:Squad",
+        "coqa": "emms.datasets.coqa:CoQA",
+        "text-table": "emms.datasets.text_table:TextTable",
+        "textfolder": "emms.datasets.textfolder:TextFolder",
+        "jsonl": "emms.datasets.jsonl:JsonLines",
+        "huggingface": "emms.datasets.huggingface:HuggingFace",
+        "torchvision": "emms.datasets.torchvision:Torchvision",
     },
     DatasetError,
 )

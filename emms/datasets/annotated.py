@@ -83,18 +83,19 @@ class Annotated(Dataset):
         return {"reads": "image file"}
 
 
-def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: str = "") -> Listing:
+def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: str | None = "") -> Listing:
     """Return the listing of rows.
 
     Labels are numbered in sorted order if they are classes, else as they first occur. Classes that differ only in case
     or white space are one class. Control characters in texts become spaces.
-    source: path of the annotations, for messages.
+    source: path of the annotations, for messages. image_folder: as the property of `Annotated`; with None the caller
+    fills in `path` and `position`.
 
     Raises DatasetError if most rows are left out, if two have the same id, if no image exists, or if an image is
     outside of its folder.
     """
     columns, left_out = Columns(source), dict[str, list[str]]()
-    blank, with_image = _blank(task), "image" in task.inputs()
+    blank, with_image = _blank(task), "image" in task.inputs() and image_folder is not None
     optional = {task.columns[column] for column in task.optional}
     for row in rows:
         label, image = clean(row.label).strip(), clean(row.image).strip() if with_image else ""
@@ -119,7 +120,7 @@ def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: 
         samples = samples.with_columns(label=pl.Series(classes[numbers], dtype=pl.Int32))
         notes += [note] if note else []
     paths: pl.Expr | pl.Series = pl.lit("")
-    if with_image:
+    if with_image and image_folder is not None:
         resolved, note = _image_paths(columns.images, source, image_folder)
         paths = pl.Series(resolved, dtype=pl.String).gather(samples["image"])
         notes += [note] if note else []

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from emms.datasets.base import LISTING, Dataset, Listing
+from emms.datasets.class_folders import class_folders, files_below, real_folders
 from emms.datasets.class_names import ClassNames, name_folders
 from emms.datasets.image_formats import DOCUMENT_EXTENSIONS, KNOWN_EXTENSIONS, image_extensions
 from emms.datasets.images import read_image
@@ -16,8 +17,6 @@ from emms.datasets.unread import UnreadImages, extension
 from emms.downstream.image_classification import ImageSample
 from emms.errors import DatasetError, printable
 from emms.paths import UserPath
-
-_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
 class ImageFolder(Dataset):
@@ -44,11 +43,12 @@ class ImageFolder(Dataset):
         """
         root = os.path.abspath(self.path)
         extensions = image_extensions()
-        folders, not_listed = _class_folders(root, extensions)
-        real = [os.path.realpath(root), *(os.path.realpath(f"{root}/{folder}") for folder in folders)]
+        folders, loose = class_folders(root, extensions, "images")
+        not_listed = [name for name in loose if extension(name) in KNOWN_EXTENSIONS - DOCUMENT_EXTENSIONS]
+        real = real_folders(root, folders)
         ids, classes = [], []
         for index, folder in enumerate(folders):
-            images, others = _files(root, folder, extensions, real)
+            images, others = files_below(root, folder, extensions, real, "images")
             if not images:
                 raise _no_image(root, folder, others)
             ids += images
@@ -72,74 +72,6 @@ class ImageFolder(Dataset):
         return {"format": self.format}
 
 
-def _class_folders(root: str, extensions: frozenset[str]) -> tuple[list[str], list[str]]:
-    """Return the sorted names of the class folders, and of images next to them that are not read, except documents."""
-    if not os.path.isdir(root):
-        what = "is a file" if os.path.exists(root) else "does not exist"
-        raise DatasetError(f"dataset folder '{root}' {what}; give the folder that contains the class folders")
-    entries = sorted(_scan(root), key=lambda e: e.name)
-    folders = [_text(root, e.name) for e in entries if _is_folder(e)]
-    files = [e.name for e in entries if not _is_folder(e)]
-    loose = [_text(root, name) for name in files if extension(name) in extensions]
-    if loose:
-        raise DatasetError(
-            f"dataset folder '{root}' has {len(loose)} images directly in it ('{printable(loose[0])}', …); "
-            f"put each into a folder named after its class"
-        )
-    if len(folders) < 2:
-        problem = f"only one class folder, '{printable(folders[0])}'" if folders else "no class folders"
-        raise DatasetError(f"dataset folder '{root}' has {problem}; it needs two or more, one per class")
-    if {folder.lower() for folder in folders} <= _SPLITS:
-        raise DatasetError(
-            f"dataset folder '{root}' contains splits ({', '.join(folders)}), not classes; "
-            f"give one of them, such as '{root}/{folders[0]}'"
-        )
-    return folders, [name for name in files if extension(name) in KNOWN_EXTENSIONS - DOCUMENT_EXTENSIONS]
-
-
-def _files(
-    root: str, class_folder: str, extensions: frozenset[str], reserved: list[str]
-) -> tuple[list[str], list[str]]:
-    """Return the images below a class folder, and all other files, as sorted POSIX paths relative to `root`.
-
-    Links are followed. Everything with the extension of an image is listed, even a dead link or a named pipe; the error
-    is raised when it is read. Raises DatasetError for a link to a folder that contains, or is in, one of the `reserved`
-    folders (real paths of the dataset and of all classes): it would give this class the images of others.
-    """
-    own = os.path.realpath(f"{root}/{class_folder}")
-    images: list[str] = []
-    others: list[str] = []
-    pending, seen = [class_folder], set()
-    while pending:
-        folder = pending.pop()
-        if (real := os.path.realpath(f"{root}/{folder}")) in seen:  # a link to a folder that was already listed
-            continue
-        seen.add(real)
-        if real != f"{reserved[0]}/{folder}":  # there is a link in the path
-            _check_link(f"{root}/{folder}", real, own, reserved)
-        for entry in _scan(f"{root}/{folder}"):
-            if _is_folder(entry):
-                pending.append(f"{folder}/{_text(root, entry.name)}")
-            elif extension(entry.name) in extensions:
-                images.append(f"{folder}/{_text(root, entry.name)}")
-            else:
-                others.append(f"{folder}/{entry.name}")
-        pending.sort(reverse=True)
-    return sorted(images), sorted(others)
-
-
-def _check_link(path: str, real: str, own: str, reserved: list[str]) -> None:
-    dataset, *classes = reserved
-    classes.remove(own)  # once: another class folder may be a link to the same folder
-    inside = next((folder for folder in classes if f"{real}/".startswith(f"{folder}/")), None)
-    around = next((folder for folder in [dataset, *classes] if f"{folder}/".startswith(f"{real}/")), None)
-    if inside or around:
-        raise DatasetError(
-            f"'{printable(path)}' is a link to '{printable(real)}', which has images of other classes; remove the "
-            f"link: its images would get the label of the class folder that it is in"
-        )
-
-
 def _no_image(root: str, folder: str, others: list[str]) -> DatasetError:
     unread, name = UnreadImages(root, others), printable(f"{root}/{folder}")
     if unread:
@@ -147,26 +79,3 @@ def _no_image(root: str, folder: str, others: list[str]) -> DatasetError:
             f"class folder '{name}' has only images that are not read: {unread.groups()}; {unread.remedy()}"
         )
     return DatasetError(f"class folder '{name}' has no images; add some, or remove the folder")
-
-
-def _scan(folder: str) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder that are not hidden. Raises DatasetError if it cannot be listed."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as cause:
-        raise DatasetError(f"folder '{folder}' cannot be listed: {cause.strerror}; fix its permissions") from cause
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether this is a folder or a link to one; `is_dir` raises for a link to itself, `isdir` does not."""
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
-
-
-def _text(folder: str, name: str) -> str:
-    """Return `name`. Raises DatasetError if it is not UTF-8 and therefore cannot be written to a table."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise DatasetError(f"the name {os.fsencode(name)!r} in '{folder}' is not UTF-8; rename it") from None
-    return name

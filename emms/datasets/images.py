@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from emms.datasets.image_formats import HEIC_REMEDY, SIGNATURE_LENGTH, image_formats, recognise, register_heic
 from emms.datasets.quiet_pillow import quiet_pillow
-from emms.errors import BadSampleError, MissingDecoderError
+from emms.errors import BadSampleError, MissingDecoderError, shortened
 from emms.files import NotRegularFileError, open_regular
 
 _UPRIGHT = {
@@ -55,6 +55,25 @@ def read_image(file: str | BinaryIO) -> Image.Image:
     except Exception as cause:  # decoders raise exceptions of any type
         raise _damaged(cause) from cause
     return rgb
+
+
+def image_size(file: str | BinaryIO) -> tuple[int, int]:
+    """Return the width and height in pixels of an image that is rotated upright, from its header.
+
+    Raises BadSampleError if there is no image with a header.
+    """
+    try:
+        with (
+            open_regular(file) if isinstance(file, str) else nullcontext(file) as opened,
+            quiet_pillow(),
+            Image.open(opened, formats=image_formats()) as image,
+        ):
+            width, height = image.size
+            return (height, width) if _orientation(image) >= 5 else (width, height)
+    except MemoryError:
+        raise
+    except Exception as cause:  # decoders raise exceptions of any type
+        raise BadSampleError(f"missing, or not an image ({shortened(cause)}); restore it from its source") from cause
 
 
 def _decode(file: BinaryIO, start: bytes) -> Image.Image:
