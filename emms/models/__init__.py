@@ -19,6 +19,8 @@ SOURCES: Registry[type[Candidate]] = Registry(
     {
         "timm": "emms.models.timm_network:TimmNetwork",
         "packaged": "emms.models.packaged:PackagedNetwork",
+        "hf": "emms.models.transformers_network:HubNetwork",
+        "folder": "emms.models.transformers_network:FolderNetwork",
     },
     ModelError,
 )

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emms import text_packages
 from emms.errors import ModelError, did_you_mean
+from emms.models.base import Candidate
 from emms.models.timm_network import TimmNetwork
+from emms.models.transformers_network import FolderNetwork
+from emms.models.word_vectors import WordVectors
 
 if TYPE_CHECKING:
     from emms.models.checkpoints import Tensors
+    from emms.spec import ModelSpec
+    from emms.store import Store
 
 
 @dataclass(frozen=True)
@@ -39,22 +45,31 @@ PACKAGES = {
 
 
 class PackagedNetwork(TimmNetwork):
-    """`packaged:NAME`: a network of the table `PACKAGES`."""
+    """`packaged:NAME`: a network of the table `PACKAGES`, or of `emms.text_packages`."""
+
+    @classmethod
+    def create(cls, spec: ModelSpec, store: Store | None, inputs: frozenset[str] | None) -> Candidate:
+        """Return the candidate of a spec: an image network, a text encoder, or word vectors."""
+        package = text_packages.PACKAGES.get(spec.name)
+        if package is None:
+            return cls(spec, store, inputs)
+        network = PackagedTextEncoder if package.kind == "text encoder" else PackagedWordVectors
+        return network(spec, store, inputs)
 
     @property
     def architecture(self) -> str:
         """The timm architecture that the packaged weights are loaded into."""
         if self.spec.name not in PACKAGES:
             raise ModelError(
-                f"model '{self.spec.id}' is unknown{did_you_mean(self.spec.name, PACKAGES)} "
-                f"(packaged: {', '.join(PACKAGES)})"
+                f"model '{self.spec.id}' is unknown{did_you_mean(self.spec.name, _names())} "
+                f"(packaged: {', '.join(_names())})"
             )
         return PACKAGES[self.spec.name].architecture
 
     @classmethod
     def names(cls, pattern: str) -> list[str]:
         """Return the names of packaged networks that match a shell pattern, installed or not."""
-        return fnmatch.filter(PACKAGES, pattern)
+        return fnmatch.filter(_names(), pattern)
 
     def _check_published(self) -> None:
         self._weights()
@@ -82,3 +97,30 @@ class PackagedNetwork(TimmNetwork):
                 f"install the version of {PACKAGES[self.spec.name].module} that constraints.txt names"
             )
         return dict(zip(names, tensors, strict=True))
+
+
+class PackagedTextEncoder(FolderNetwork):
+    """A text encoder of `emms.text_packages`."""
+
+    def _folder(self, with_weights: bool) -> Path:
+        return _paths(self.spec)[0]
+
+
+class PackagedWordVectors(WordVectors):
+    """Word vectors of `emms.text_packages`."""
+
+    def _files(self) -> tuple[Path, Path]:
+        matrix, index = _paths(self.spec)
+        return matrix, index
+
+
+def _names() -> list[str]:
+    return [*PACKAGES, *text_packages.PACKAGES]
+
+
+def _paths(spec: ModelSpec) -> list[Path]:
+    package = text_packages.PACKAGES[spec.name]
+    paths = package.paths()
+    if paths is None:
+        raise ModelError(f"files of model '{spec.id}' are not installed; pip install {package.distribution}")
+    return paths

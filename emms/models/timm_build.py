@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 
 import timm
 import torch
 
 from emms.models.checkpoints import Tensors
-
-_lock = threading.Lock()
+from emms.models.random_weights import building
 
 
 def skeleton(name: str, **settings: Any) -> torch.nn.Module:
@@ -41,30 +36,19 @@ def build(name: str, weights: Tensors, classes: int, own: bool) -> torch.nn.Modu
     return module
 
 
-def draw(name: str, seed: int) -> torch.nn.Module:
-    """Return a network with the random weights that timm gives it after `torch.manual_seed(seed)`."""
+def draw(name: str) -> torch.nn.Module:
+    """Return a network with the random weights that timm gives it."""
     with _building():
-        torch.default_generator.manual_seed(seed)
-        return timm.create_model(name, pretrained=False).eval()
-
-
-def digest(module: torch.nn.Module) -> str:
-    """Return the SHA-256 of a network's parameters and buffers: names, types, shapes and bytes, sorted by name."""
-    sha256 = hashlib.sha256()
-    tensors = chain(module.named_parameters(), module.named_buffers())
-    for name, tensor in sorted(tensors, key=lambda item: item[0]):
-        sha256.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        sha256.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return sha256.hexdigest()
+        return timm.create_model(name, pretrained=False)
 
 
 @contextmanager
 def _building() -> Iterator[None]:
-    """Build networks one at a time, since random weights use torch's global generator, and restore it afterwards."""
+    """Build networks one at a time, without timm's warnings: this package checks what they warn about."""
     logger = logging.getLogger("timm")
-    with _lock, torch.random.fork_rng(devices=[]):
+    with building():
         level = logger.level
-        logger.setLevel(logging.ERROR)  # this package checks what timm warns about
+        logger.setLevel(logging.ERROR)
         try:
             yield
         finally:

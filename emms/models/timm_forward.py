@@ -29,8 +29,6 @@ class TimmForward(Forward):
 
     def __call__(self, batch: np.ndarray, views: Sequence[View]) -> list[torch.Tensor]:
         """Return one (B, D1) tensor per view for images (B, 3, H, W), uint8."""
-        images = torch.from_numpy(batch).to(self._device, non_blocking=True)
-        inputs = images.float().sub_(self._mean).div_(self._std).contiguous(memory_format=self._memory_format)
         hooked: dict[str, Any] = {}
         handles = [
             self._module.get_submodule(layer).register_forward_hook(
@@ -39,11 +37,17 @@ class TimmForward(Forward):
             for layer in {view.layer for view in views if view.layer is not None}
         ]
         try:
-            last = self._module.forward_features(inputs)
+            last = self.last(batch)
             return [self._view(view, last, hooked) for view in views]
         finally:
             for handle in handles:
                 handle.remove()
+
+    def last(self, batch: np.ndarray) -> torch.Tensor:
+        """Return the output before pooling, a map (B, D, H, W) or tokens (B, T, D), for images (B, 3, H, W), uint8."""
+        images = torch.from_numpy(batch).to(self._device, non_blocking=True)
+        inputs = images.float().sub_(self._mean).div_(self._std).contiguous(memory_format=self._memory_format)
+        return self._module.forward_features(inputs)
 
     def _view(self, view: View, last: torch.Tensor, hooked: dict[str, Any]) -> torch.Tensor:
         where = f"module '{view.layer}' of model '{self._name}'" if view.layer else f"model '{self._name}'"

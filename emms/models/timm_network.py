@@ -74,11 +74,10 @@ class TimmNetwork(Candidate):
 
     def network(self, digests: Digests) -> dict[str, Any]:
         """Return the architecture and the digest of its weights, also for an untrained control."""
-        architecture = self.architecture.partition(".")[0]  # a tag may have another number of classes
-        identity = {"family": "timm", "version": VERSION, "architecture": architecture}
+        identity = {"family": "timm", "version": VERSION, "architecture": self._untagged}
         weights = self._weights()
         if weights is None:
-            return {**identity, "random weights": random_weights.digest(architecture, self.spec.seed)}
+            return {**identity, "random weights": random_weights.digest(self._control)}
         try:
             return {**identity, "weights": digests([str(weights)])[0]}
         except OSError as cause:
@@ -105,6 +104,19 @@ class TimmNetwork(Candidate):
         from emms.models.timm_forward import TimmForward
 
         return TimmForward(self._build().eval(), self._data_config, device, self.spec.id)
+
+    @property
+    def _untagged(self) -> str:
+        return self.architecture.partition(".")[0]  # a tag may have another number of classes
+
+    @property
+    def _control(self) -> random_weights.Control:
+        def draw() -> torch.nn.Module:
+            from emms.models import timm_build
+
+            return timm_build.draw(self._untagged)
+
+        return random_weights.Control({"architecture": self._untagged}, ("timm",), self.spec.seed, draw)
 
     @cached_property
     def _known(self) -> architectures.Architecture:
@@ -146,8 +158,7 @@ class TimmNetwork(Candidate):
     def _build(self) -> torch.nn.Module:
         weights, promised = self._weights(), self.promised or {}
         if weights is None:
-            architecture = self.architecture.partition(".")[0]
-            return random_weights.draw(architecture, self.spec.seed, promised.get("random weights"), self.spec.id)
+            return random_weights.draw(self._control, promised.get("random weights"), self.spec.id)
         if promised and self._digest(weights) != promised.get("weights"):
             raise ModelError(
                 f"'{weights}', the weights of model '{self.spec.id}', has changed during the run; run again"

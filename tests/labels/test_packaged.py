@@ -9,10 +9,11 @@ import pytest
 
 from emms.errors import LabelEncoderError
 from emms.labels import ENCODERS
-from emms.labels.packaged import PACKAGES, Package, PackagedEncoder
+from emms.labels.packaged import PackagedEncoder
 from emms.labels.text_encoder import FolderTextEncoder
 from emms.store import Store
 from emms.store.digests import FileDigests
+from emms.text_packages import PACKAGES, Package
 
 TEXTS = ["a photo of a cat", "a photo of a dog", "a photo of a truck"]
 

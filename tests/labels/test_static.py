@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 
 from emms.errors import LabelEncoderError
-from emms.labels.static import StaticVectors, words_of
+from emms.labels.static import StaticVectors
 from emms.store import Store
 from emms.store.digests import FileDigests
+from emms.word_vectors import words_of
 
 WORDS = ["a", "photo", "of", "cat", "dog", "house", "polar", "bear", "3"]
 
