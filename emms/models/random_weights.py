@@ -1,8 +1,8 @@
 """Digests of the random weights of untrained controls, cached, so that weights are drawn only if features are computed.
 
-A seed alone does not determine the weights. They depend on the library's initialisation, on torch, which draws normal numbers
-by different routines on processors with and without AVX2, and on Intel's MKL, which draws truncated normal numbers by
-routines that depend on the processor. The cache key contains all of this.
+A seed alone does not determine the weights. They depend on the library's initialisation, on torch, which draws normal
+numbers by different routines on processors with and without AVX2, and on Intel's MKL, which draws truncated normal
+numbers by routines that depend on the processor. The cache key contains all of this.
 """
 
 from __future__ import annotations

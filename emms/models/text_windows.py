@@ -33,7 +33,7 @@ class TextWindows:
     def __call__(self, text: str, context: str = "") -> list[Window]:
         """Return the windows of a text, or of a pair. Of a pair, each window has the text and a part of the context.
 
-        A text fills at most half a window if there is a context; what is more is cut.
+        If a pair does not fit into one window, the text fills at most half of each; what is more of it is cut.
         """
         return self._windows(text, context)[0]
 
@@ -54,8 +54,9 @@ class TextWindows:
             if not context:
                 encoded = self._encode((text,), "only_first", 0)
             else:
-                text = self._shortened(text)
-                encoded = self._encode((text, self._separator + context), "only_second", self._length(text))
+                context = self._separator + context
+                text, used = self._fitted(text, context)
+                encoded = self._encode((text, context), "only_second", used)
         count = len(encoded["input_ids"])
         names = [name for name in self._tokenizer.model_input_names if name in encoded] + ["attention_mask"]
         windows = [
@@ -89,15 +90,15 @@ class TextWindows:
         count = len(encoded["input_ids"])
         return dict(encoded) | {"sequence": [encoded.sequence_ids(i) for i in range(count)]}
 
-    def _length(self, text: str) -> int:
-        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-
-    def _shortened(self, text: str) -> str:
-        """Return the text without what is more than half a window."""
-        tokens = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        most = max(1, self._max_length // 2 - self._tokenizer.num_special_tokens_to_add(pair=True))
-        spans = tokens["offset_mapping"]
-        return text if len(spans) <= most else text[: spans[most - 1][1]]
+    def _fitted(self, text: str, context: str) -> tuple[str, int]:
+        """Return the first text of a pair, cut to half a window if both do not fit, and its number of tokens."""
+        spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        spans, others = spans["offset_mapping"], self._tokenizer(context, add_special_tokens=False, verbose=False)
+        special = self._tokenizer.num_special_tokens_to_add(pair=True)
+        most = max(1, self._max_length // 2 - special)
+        if len(spans) <= most or len(spans) + len(others["input_ids"]) + special <= self._max_length:
+            return text, len(spans)
+        return text[: spans[most - 1][1]], most
 
     def _empty(self, window: Window) -> Window:
         """Return a window of one token for a text without tokens: the end token, as of an empty text."""

@@ -59,7 +59,8 @@ def skeleton(folder: Path, name: str, family: Family, features: str) -> torch.nn
 
 def read_config(folder: Path) -> Any:
     """Return transformers' configuration, with the defaults that config.json leaves out."""
-    return transformers.AutoConfig.from_pretrained(folder, **_LOCAL)
+    with quiet():
+        return transformers.AutoConfig.from_pretrained(folder, **_LOCAL)
 
 
 def _construct(name: str, config: Any) -> torch.nn.Module:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from emms import user_cache
 from emms.errors import ModelError, shortened
-from emms.models.families import Family, Kind
+from emms.models.families import FAMILIES, Family, Kind
 from emms.store.digests import sha256_of
 
 VERSION = 1
@@ -23,6 +23,8 @@ class Facts(NamedTuple):
 
     features: int
     """Dimension of the default features."""
+    hidden: int
+    """Dimension of the outputs of layers; the last, if they differ."""
     parameters: int
     layers: int
     """Number of layers; of two encoders, that of the one with fewer."""
@@ -71,6 +73,7 @@ def _measure(folder: Path, family: Family, name: str, reads: frozenset[str], fea
         parts.append(image)
     return Facts(
         features=sum(_width(part, config, family) for part in parts),
+        hidden=sum(_hidden(part) for part in parts),
         parameters=sum(p.numel() for p in skeleton(folder, name, family, features).parameters()),
         layers=min(_layers(part) for part in parts),
         several_widths=any(getattr(part, "depths", None) for part in parts),
@@ -91,7 +94,11 @@ def _parts(config: Any, family: Family) -> tuple[Any, Any]:
 def _width(part: Any, config: Any, family: Family) -> int:
     if family.kind is Kind.DUAL_ENCODER:
         shared = getattr(config, "projection_dim", None) or getattr(part, "projection_size", None)
-        return shared or part.hidden_size
+        return shared or _hidden(part)
+    return _hidden(part)
+
+
+def _hidden(part: Any) -> int:
     widths = getattr(part, "hidden_sizes", None)
     return widths[-1] if widths else part.hidden_size
 
@@ -104,7 +111,7 @@ def _layers(part: Any) -> int:
 def _positions(text: Any, family: Family) -> int | None:
     # A tokenizer without a limit and a network with relative positions can read any number of tokens.
     positions = getattr(text, "max_position_embeddings", None)
-    if positions and family.positions_from_padding:
+    if positions and FAMILIES.get(text.model_type, family).positions_from_padding:
         positions -= (text.pad_token_id or 0) + 1
     return positions or None
 

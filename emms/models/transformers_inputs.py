@@ -62,7 +62,13 @@ class Preparation:
             self._images = _processor(folder, shown_as)
         if reading.reads - {"image"}:
             tokenizer = _tokenizer(folder, reading, shown_as)
-            self._start = tokenizer.cls_token_id or tokenizer.bos_token_id if reading.start is None else reading.start
+            starts = (reading.start, tokenizer.cls_token_id, tokenizer.bos_token_id)
+            self._start = next((start for start in starts if start is not None), None)
+            if "caption" in reading.reads and self._start is None:
+                raise ModelError(
+                    f"model '{shown_as}' has no start token for its decoder; set `decoder_start_token_id` in its "
+                    f"config.json"
+                )
             cut, full = reading.windows == "cut", reading.full_length
             self._texts = TextWindows(tokenizer, reading.max_length, cut, full, reading.separator)
 

@@ -23,13 +23,13 @@ from emms.models.base import Candidate, Digests, Forward, Size, View
 from emms.models.families import CAPTIONER_FEATURES, FAMILIES, MEAN, Family, Kind, Part, family_of
 from emms.models.timm_network import TimmNetwork
 from emms.models.transformers_inputs import Inputs, Preparation, Reading, max_length
-from emms.spec import ModelSpec
-from emms.spec.model import BEST
 from emms.store.digests import FileDigests, sha256_of
 
 if TYPE_CHECKING:
     import torch
 
+    # emms.spec imports all dataset formats, one of which may come from a package that imports this module.
+    from emms.spec import ModelSpec
     from emms.store import Store
 
 VERSION = 1  # raise it if the code changes features
@@ -72,6 +72,8 @@ class TransformersNetwork(Candidate):
 
     def check(self) -> None:
         """Raise ModelError if the folder, layer, pooling or another option does not fit the network."""
+        from emms.spec.model import BEST
+
         if self.spec.checkpoint:
             raise self._error(
                 "cannot load a `checkpoint:`; save network and tokenizer in a folder with save_pretrained, and give "
@@ -110,14 +112,21 @@ class TransformersNetwork(Candidate):
 
     def views(self) -> Sequence[View]:
         """Return where features are taken: each layer for `layer: best`. Needs config.json."""
+        from emms.spec.model import BEST
+
         if self.spec.layer != BEST:
             return [View(self.spec.layer, self.spec.pool)]
         return [View(str(layer), self.spec.pool) for layer in range(1, self._facts.layers + 1)]
 
     def size(self) -> Size:
-        """Return the number of features and parameters. Raises UnavailableError if config.json is not available."""
+        """Return the number of features, at one layer, and of parameters.
+
+        Raises UnavailableError if config.json is not available.
+        """
         grid = self._grid.size().parameters if self._grid else 0
-        return Size(self._facts.features, self._facts.parameters + grid)
+        default = self.spec.layer is None and self.spec.pool == "auto"
+        facts = self._facts
+        return Size(facts.features if default else facts.hidden, facts.parameters + grid)
 
     def network(self, digests: Digests) -> dict[str, Any]:
         """Return the digests of the weights, and of the files that configure network, tokenizer and processor."""
@@ -249,6 +258,8 @@ class TransformersNetwork(Candidate):
 
     @cached_property
     def _grid(self) -> TimmNetwork | None:
+        from emms.spec import ModelSpec
+
         name, spec = self._known_family.grid, self.spec
         if not name or "image" not in self.reads:
             return None
@@ -316,7 +327,7 @@ class FolderNetwork(TransformersNetwork):
         folder = self._folder(with_weights=True)
         if self.spec.pretrained:
             self._weights(folder)
-        needs = [("tokenizer", _TOKENIZERS)] if self.ragged else []
+        needs: list[tuple[str, tuple[str, ...]]] = [("tokenizer", _TOKENIZERS)] if self.ragged else []
         if "image" in self.reads and not self._known_family.grid:
             needs.append(("image processor", _PROCESSORS))
         for what, files in needs:

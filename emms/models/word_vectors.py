@@ -38,6 +38,11 @@ class WordVectors(Candidate):
         self.reads = frozenset({"text", "context"} if inputs and {"text", "context"} <= inputs else {"text"})
         self._lock = threading.Lock()
 
+    @classmethod
+    def names(cls, pattern: str) -> list[str]:
+        """Return no names: the source of packaged networks lists them."""
+        return []
+
     @abstractmethod
     def _files(self) -> tuple[Path, Path]:
         """Return the paths of the matrix and of the index of its words. Raises ModelError."""
