@@ -63,7 +63,7 @@ def _check(data: bytes) -> None:
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name not in _OPCODES:
             raise ValueError(f"the instruction {opcode.name}")
-        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and argument > len(data):
+        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and (argument or 0) > len(data):
             raise ValueError("a stored object with too large a number")
         tuples += "TUPLE" in opcode.name
     if tuples > _MOST_TUPLES:

@@ -22,7 +22,7 @@ def separated(path: str, columns: list[str], delimiter: str, quoting: Quoting) -
     Raises DatasetError, with the line, if a row has more or fewer cells than the first one, or wrong quotes.
     """
     style = {"quoting": csv.QUOTE_NONE} if quoting == "none" else {"quotechar": '"'}
-    reader = csv.reader((f"{line}\n" for _, line in lines(path)), delimiter=delimiter, strict=True, **style)  # type: ignore[arg-type]
+    reader = csv.reader((f"{line}\n" for _, line in lines(path)), delimiter=delimiter, strict=True, **style)
     places: list[int] = []
     width = 0
     try:

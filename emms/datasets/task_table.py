@@ -50,7 +50,7 @@ class _Fillable:
 class TaskTable(Annotated):
     """Base class of tables with samples of any task."""
 
-    tasks = _Fillable()  # type: ignore[assignment]  # a plug-in may add tasks, which must not be imported with this file
+    tasks = _Fillable()  # a plug-in may add tasks, which must not be imported with this file
     task: str | None = Field(None, description="The downstream task; the default is that of the run.")
     class_names: ClassNames | None = Field(
         None, description="Readable names for labels that are numbers or codes: a list, a mapping, or a file of either."

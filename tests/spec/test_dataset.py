@@ -152,3 +152,17 @@ def test_errors_have_the_location_that_they_would_have_in_a_union():
     with pytest.raises(ValidationError) as refused:
         Holder.model_validate({"dataset": {"format": "parquet", "path": "", "image_column": [1]}})
     assert {error["loc"] for error in refused.value.errors()} == {("dataset", "path"), ("dataset", "image_column")}
+
+
+@pytest.mark.parametrize(
+    "dataset", [{"format": "torchvision", "name": "DTD", "root": "data"}, {"format": "huggingface", "name": "a/b"}]
+)
+def test_a_setting_that_is_called_name(dataset):
+    there = spec(**dataset)
+    assert there.dataset.name == dataset["name"].rpartition("/")[2]
+    written = there.model_dump(mode="json")
+    assert written["dataset"].items() >= dataset.items()
+    assert Spec.model_validate(written) == there
+    assert Spec.model_validate_json(there.model_dump_json()) == there
+    definitions = Spec.model_json_schema()["$defs"]
+    assert "name" in definitions["Torchvision"]["properties"]
