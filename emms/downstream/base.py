@@ -73,6 +73,10 @@ class Downstream(ABC):
     def describe(self, labels: int, count: int) -> str:
         """Return the size of a dataset as text, such as `1,797 samples, 10 classes`."""
 
+    def check_template(self, template: str) -> None:
+        """Raise SpecError unless `texts` can fill in the template."""
+        check_template(template)
+
     @abstractmethod
     def texts(self, labels: Sequence[str], template: str) -> list[str]:
         """Return the text of each label for a label encoder.

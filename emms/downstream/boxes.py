@@ -6,7 +6,8 @@ import re
 from typing import NamedTuple
 
 BINS = 1000
-_BOX = re.compile(r"\[(\d{1,3}), (\d{1,3}), (\d{1,3}), (\d{1,3})\]")
+_BOX = re.compile(r"\[(\d{1,3}), (\d{1,3}), (\d{1,3}), (\d{1,3})\]", re.ASCII)
+_LABEL = re.compile(rf"(?:(.*\S)\s+|\s*)({_BOX.pattern})\s*", re.ASCII | re.DOTALL)
 
 
 class Box(NamedTuple):
@@ -33,7 +34,13 @@ def in_bins(left: float, top: float, right: float, bottom: float, width: float, 
 
 def box_label(expression: str, box: Box) -> str:
     """Return the label of a referring expression, such as `the red circle [120, 45, 300, 410]`."""
-    return f"{' '.join(expression.split())} [{box.left}, {box.top}, {box.right}, {box.bottom}]"
+    return f"{' '.join(expression.split())} [{box.left}, {box.top}, {box.right}, {box.bottom}]".lstrip()
+
+
+def split_label(label: str) -> tuple[str, str] | None:
+    """Return the expression and the text of the box of a label, or None if it does not end with a box."""
+    match = _LABEL.fullmatch(label)
+    return (match[1] or "", match[2]) if match else None
 
 
 def parse_box(text: str) -> Box | None:

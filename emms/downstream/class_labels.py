@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from emms.downstream.base import PLACEHOLDER, Downstream, check_template
+from emms.downstream.base import PLACEHOLDER, Downstream
 from emms.downstream.meaningless import meaningless
 from emms.errors import DatasetError, LabelEncoderError
 
@@ -53,7 +53,7 @@ class ClassLabels(Downstream):
 
     def texts(self, labels: Sequence[str], template: str) -> list[str]:
         """Return the template filled in with the spoken form of each class name."""
-        check_template(template)
+        self.check_template(template)
         spoken: dict[str, str] = {}
         for label in labels:
             name = spoken_name(label)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from emms.downstream.base import PLACEHOLDER, Downstream, check_template
+from emms.downstream.base import PLACEHOLDER, Downstream
 from emms.errors import DatasetError, LabelEncoderError
 
 
@@ -39,11 +39,17 @@ class OwnLabels(Downstream):
 
         A label of several lines is several texts, whose embeddings are averaged: each line is filled in.
         """
-        check_template(template)
+        self.check_template(template)
         texts = ["\n".join(self._lines(label, template)) for label in labels]
         if "" in texts:
-            raise LabelEncoderError("a label is blank; fill it in, or remove the sample")
+            raise LabelEncoderError(
+                f"label number {texts.index('') + 1} of {len(texts)} is blank; fill it in, or remove its samples"
+            )
         return texts
 
+    def fill_in(self, template: str, line: str) -> str:
+        """Return the template filled in with one line of a label."""
+        return template.replace(PLACEHOLDER, line)
+
     def _lines(self, label: str, template: str) -> Iterator[str]:
-        return (template.replace(PLACEHOLDER, " ".join(line.split())) for line in label.splitlines() if line.strip())
+        return (self.fill_in(template, " ".join(line.split())) for line in label.split("\n") if line.strip())

@@ -40,6 +40,7 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
         "occam-concept-variance": "emms.estimators.occam_concept_variance:OccamConceptVariance",
         "knn": "emms.estimators.knn:KNN",
         "linear-probe": "emms.estimators.linear_probe:LinearProbe",
+        "knn-labels": "emms.estimators.knn_labels:KNNLabels",
     },
     EstimatorError,
 )

@@ -120,7 +120,8 @@ class MomentEstimator(Estimator):
             source.class_index(self.name)
         moments = source.moments(self.folds)
         # TargetMoments already contain the label embeddings.
-        embeddings = source.label_embeddings if source.classes and self.needs == "label embeddings" else None
+        needed = source.classes and self.needs == "label embeddings"
+        embeddings = np.asarray(source.label_embeddings) if needed else None
         return (
             self.fit_folds(moments, embeddings)
             if self.folds > 1
@@ -168,17 +169,28 @@ class BatchEstimator(Estimator):
     reads = "samples"
 
     @abstractmethod
-    def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray, /, *, classes: bool = True) -> Self:
+    def fit_batches(
+        self,
+        batches: Iterable[np.ndarray],
+        Z: Any,
+        y: np.ndarray,
+        /,
+        *,
+        classes: bool = True,
+        groups: np.ndarray | None = None,
+    ) -> Self:
         """Score features in batches (B, D1), in the order of the labels y (N,).
 
-        batches: can be iterated over more than once. Z: (U, D2, K), embeddings of the U different labels. classes:
-        whether a label is a class, which many samples share.
+        batches: can be iterated over more than once. Z: (U, D2, K), embeddings of the U different labels, an array or a
+        `RowFile`. classes: whether a label is a class, which many samples share. groups: (N,), see `Source.groups`.
         Raises EstimatorError if the score is undefined.
         """
 
     def fit_source(self, source: Source) -> Self:
         """Score the features of a source, batch by batch."""
-        return self.fit_batches(source.batches, source.label_embeddings, source.label_index, classes=source.classes)
+        return self.fit_batches(
+            source.batches, source.label_embeddings, source.label_index, classes=source.classes, groups=source.groups
+        )
 
 
 class LogitsEstimator(Estimator):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from emms.moments import ClassMoments, TargetMoments
+from emms.moments.rows import Rows
 
 _ROWS = 1024
 """Samples that share a pool of other labels. Blocks start at the first sample of all, so that the score does not depend
@@ -22,11 +23,11 @@ _ROUNDING = 1e-9
 class Comparison:
     """Chooses the other labels with which the label of each sample is compared.
 
-    labels: the number of different labels. others: the number of other labels, drawn by seed; None: all.
+    labels: (U,), the different labels. others: the number of other labels, drawn by seed; None: all.
     """
 
-    def __init__(self, labels: int, others: int | None, seed: int) -> None:
-        self._others = None if others is None or others >= labels - 1 else others
+    def __init__(self, labels: np.ndarray, others: int | None, seed: int) -> None:
+        self._others = None if others is None or others >= len(labels) - 1 else others
         self._labels, self._seed = labels, seed
 
     def blocks(self, start: int, stop: int) -> Iterator[slice]:
@@ -42,11 +43,10 @@ class Comparison:
         y: (B,), the labels of the samples. The mask has `others` True values per row, never for the sample's own label.
         """
         if self._others is None:
-            pool = np.arange(self._labels)
-            return pool, pool != y[:, None]
+            return self._labels, self._labels != y[:, None]
         block, offset = divmod(rows.start, _ROWS)
         rng = np.random.default_rng([self._seed, block])
-        pool = rng.choice(self._labels, min(self._labels, max(_POOL, 4 * self._others)), replace=False)
+        pool = rng.choice(self._labels, min(len(self._labels), max(_POOL, 4 * self._others)), replace=False)
         order = rng.random((_ROWS, len(pool)), dtype=np.float32)[offset : offset + len(y)]
         order[pool == y[:, None]] = 2  # last
         drawn = np.argpartition(order, self._others - 1, axis=1)[:, : self._others]
@@ -101,7 +101,7 @@ class ClassDecoder(Decoder):
 class OwnLabelDecoder(Decoder):
     """Decodes labels that samples do not share. penalties: (D1,). Z: (U, D2, K), the embeddings of all labels."""
 
-    def __init__(self, training: TargetMoments, penalties: np.ndarray, Z: np.ndarray) -> None:
+    def __init__(self, training: TargetMoments, penalties: np.ndarray, Z: Rows) -> None:
         self._training, self._Z, self._mean = training, Z, training.mean
         self._weights = training.shrunk_space(penalties).solve(training.crosses())
 

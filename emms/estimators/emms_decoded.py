@@ -17,6 +17,7 @@ from emms.estimators.settings import Count, Folds, Seed
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.checks import as_class_indices, as_numbers
 from emms.moments.folds import add_up, assign_folds
+from emms.moments.rows import RowFile, Rows
 
 
 class EMMSDecoded(BatchEstimator):
@@ -29,15 +30,16 @@ class EMMSDecoded(BatchEstimator):
     ones. These labels are
 
     - all C labels, if samples share labels (classes); the chance level is 1 / C;
-    - its own and m others, if each sample has its own label (captions, answers): m = `others` different labels
-      drawn by seed, or all of them if there are fewer; the chance level is 1 / (m + 1).
+    - its own and m others, if each sample has its own label (captions, answers): m = `others` different labels of
+      other samples, drawn by seed, or all of them if there are fewer; the chance level is 1 / (m + 1).
 
     A sample with m labels equally near, its own among them, counts 1 / m.
 
     While EMMS measures how much of the variance of label embeddings the features explain, this measures whether they
     explain the part that distinguishes labels. Since samples are held out, width alone does not increase the score.
 
-    validation: number of folds, stratified by label. others: m. seed: of the folds and of the labels that are drawn.
+    validation: number of folds, stratified by label; samples of one group, such as those of one image, are in the same
+    fold. others: m. seed: of the folds and of the labels that are drawn.
     Folds depend on the order of the samples, not on features, so that all networks share them.
 
     After Meng et al.: Foundation Model is Efficient Multimodal Multitask Model Selector, NeurIPS 2023.
@@ -48,16 +50,17 @@ class EMMSDecoded(BatchEstimator):
     paper: ClassVar[str] = "after Meng et al., NeurIPS 2023, arXiv 2308.06262"
     cost: ClassVar[str] = "5 (D1^3 / 3 + 2 C D1^2) + N C D1"
     proportion = True
-    version = 3
+    version = 4
 
     def __init__(self, validation: Folds = 5, others: Count = 99, seed: Seed = 0) -> None:
         self.validation, self.others, self.seed = validation, others, seed
 
-    def fit(self, X: Any, Z: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, Z: Any, y: Any = None, groups: Any = None) -> Self:
         """Score features X (N, D1) against label embeddings.
 
         Z: (C, D2, K), label embeddings per class from K encoders, with y (N,), class indices from 0 to C - 1; or
-        (N, D2, K), per sample, without y. A Z with two dimensions is K = 1.
+        (N, D2, K), per sample, without y. A Z with two dimensions is K = 1. groups: (N,), the group of each sample,
+        such as its image, if samples share them.
         Raises EstimatorError for nan, wrong shapes, fewer than two labels, and fewer samples than folds.
         """
         X = as_numbers("features", X, "N", "D1")
@@ -69,24 +72,40 @@ class EMMSDecoded(BatchEstimator):
             distinct, y = np.unique(Z.reshape(len(Z), -1), axis=0, return_inverse=True)
             Z = distinct.reshape(-1, *Z.shape[1:])
         checked_samples(X[:, :1], y)
-        return self.fit_batches([X[rows] for rows in row_blocks(*X.shape)], Z, y, classes=classes)
+        if groups is not None and np.shape(groups) != (len(X),):
+            raise EstimatorError(f"{len(X)} rows of features, but groups of shape {np.shape(groups)}; give one per row")
+        return self.fit_batches([X[rows] for rows in row_blocks(*X.shape)], Z, y, classes=classes, groups=groups)
 
-    def fit_batches(self, batches: Iterable[np.ndarray], Z: Any, y: np.ndarray, /, *, classes: bool = True) -> Self:
+    def fit_batches(
+        self,
+        batches: Iterable[np.ndarray],
+        Z: Any,
+        y: np.ndarray,
+        /,
+        *,
+        classes: bool = True,
+        groups: np.ndarray | None = None,
+    ) -> Self:
         """Score features in batches (B, D1), in the order of y (N,); see `BatchEstimator`."""
-        Z = as_numbers("label embeddings", Z, "C" if classes else "U", "D2", "K")
+        if classes or not isinstance(Z, RowFile):
+            Z = as_numbers("label embeddings", Z, "C" if classes else "U", "D2", "K")
         if len(y) < self.validation:
             raise EstimatorError(
                 f"{len(y)} samples cannot be split into {self.validation} folds; use more samples, or lower the "
                 f"setting 'validation' of estimator '{self.name}'"
             )
-        fold_of = assign_folds(y, self.validation, self.seed)
+        fold_of = assign_folds(y, self.validation, self.seed, groups)
         first = next(iter(batches), None)
         if first is None:
             raise EstimatorError("there are no batches of features to score")
         decoders, counts = (self._class_decoders if classes else self._own_label_decoders)(
             batches, Z, y, fold_of, first.shape[1]
         )
-        comparison = Comparison(len(Z), None if classes else self.others, self.seed)
+        comparison = (
+            Comparison(np.arange(len(Z)), None, self.seed)
+            if classes
+            else Comparison(np.unique(y), self.others, self.seed)
+        )
         right, start = np.zeros(self.validation), 0
         for batch in batches:
             for rows in comparison.blocks(start, start + len(batch)):
@@ -116,7 +135,7 @@ class EMMSDecoded(BatchEstimator):
         return [ClassDecoder(total - part, penalties, Z) for part in parts], [part.count for part in parts]
 
     def _own_label_decoders(
-        self, batches: Iterable[np.ndarray], Z: np.ndarray, y: np.ndarray, fold_of: np.ndarray, width: int
+        self, batches: Iterable[np.ndarray], Z: Rows, y: np.ndarray, fold_of: np.ndarray, width: int
     ) -> tuple[Sequence[Decoder], list[int]]:
         """Return the same as `_class_decoders` for labels that samples do not share."""
         parts = [TargetMoments(width, *Z.shape[1:]) for _ in range(self.validation)]

@@ -42,17 +42,43 @@ class KNN(SampleEstimator):
                 f"{len(X)} samples have {len(X) - 1} neighbours each, not k = {self.k}; use more samples, or a smaller "
                 f"'k' of estimator '{self.name}'"
             )
-        X = bounded(X)
-        if self.distance == "cosine":
-            X = _unit_rows(X)  # half their squared distance is the cosine distance
-        X = centred(X)  # preserves distances, and avoids the rounding errors of a large mean
-        squares = np.einsum("nd,nd->n", X, X)
+        X, squares = comparable(X, self.distance)
         right = 0.0
         for rows in row_blocks(len(X), len(X)):
-            votes = _votes(squared_distances(X, squares, rows), squares, rows, y, n_classes, self.k)
+            sample, neighbour = neighbours(X, squares, rows, self.k)
+            votes = np.bincount(sample * n_classes + y[neighbour], minlength=(rows.stop - rows.start) * n_classes)
+            votes = votes.reshape(-1, n_classes)
             winners = votes == votes.max(axis=1, keepdims=True)
             right += float((winners[np.arange(len(votes)), y[rows]] / winners.sum(axis=1)).sum())
         return right / len(X)
+
+
+def comparable(X: np.ndarray, distance: Distance) -> tuple[np.ndarray, np.ndarray]:
+    """Return features (N, D1) whose Euclidean distances have the order of `distance`, and their squares (N,)."""
+    X = bounded(X)
+    if distance == "cosine":
+        X = _unit_rows(X)  # half their squared distance is the cosine distance
+    X = centred(X)  # preserves distances, and avoids the rounding errors of a large mean
+    return X, np.einsum("nd,nd->n", X, X)
+
+
+def neighbours(
+    X: np.ndarray, squares: np.ndarray, rows: slice, k: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of a sample of `rows`, counted from the first, and a neighbour: the k nearest ones, and ties.
+
+    X, squares: as `comparable` returns them. groups: (N,); samples of one group are not neighbours.
+    """
+    distances = squared_distances(X, squares, rows)
+    samples = np.arange(len(distances))
+    distances[samples, rows.start + samples] = np.inf
+    if groups is not None:
+        distances[groups[rows, None] == groups] = np.inf
+    # Distances that differ by less than their rounding errors are equal.
+    reach = np.partition(distances, k - 1, axis=1)[:, k - 1] + SLACK * squares[rows]
+    distances -= SLACK * squares
+    sample, neighbour = np.nonzero(distances <= reach[:, None])
+    return sample, neighbour
 
 
 def _unit_rows(X: np.ndarray) -> np.ndarray:
@@ -61,16 +87,3 @@ def _unit_rows(X: np.ndarray) -> np.ndarray:
     X = X / np.where(largest > 0, largest, 1)
     length = np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
     return X / np.where(length > 0, length, 1)
-
-
-def _votes(
-    distances: np.ndarray, squares: np.ndarray, rows: slice, y: np.ndarray, n_classes: int, k: int
-) -> np.ndarray:
-    """Return the number of neighbours of each class, (B, C), of the samples of `rows`: the k nearest, and ties."""
-    samples = np.arange(len(distances))
-    distances[samples, rows.start + samples] = np.inf
-    # Distances that differ by less than their rounding errors are equal.
-    reach = np.partition(distances, k - 1, axis=1)[:, k - 1] + SLACK * squares[rows]
-    distances -= SLACK * squares
-    sample, neighbour = np.nonzero(distances <= reach[:, None])
-    return np.bincount(sample * n_classes + y[neighbour], minlength=len(samples) * n_classes).reshape(-1, n_classes)

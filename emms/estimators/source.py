@@ -9,6 +9,7 @@ import numpy as np
 
 from emms.errors import EstimatorError
 from emms.moments import Moments
+from emms.moments.rows import Rows
 
 
 class Source(ABC):
@@ -24,8 +25,19 @@ class Source(ABC):
 
     @property
     @abstractmethod
-    def label_embeddings(self) -> np.ndarray:
-        """The embeddings of all U different labels by K encoders, (U, D2, K)."""
+    def label_embeddings(self) -> Rows:
+        """The embeddings of all U different labels by K encoders, (U, D2, K).
+
+        An array, or, if there are many labels, a `RowFile`, which is indexed like one and reads only those rows.
+        """
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each sample, (N,), such as the image that it shares with other samples; None if they share none.
+
+        Samples of a group are neither in different folds nor neighbours of each other.
+        """
+        return None
 
     @property
     @abstractmethod
@@ -45,6 +57,6 @@ class Source(ABC):
         if not self.classes:
             raise EstimatorError(
                 f"estimator '{estimator}' needs classes, but in this task each sample has its own label; use "
-                f"emms-decoded, emms-cv, emms or logme-f-label"
+                f"emms-decoded, emms-cv, emms, logme-f-label or knn-labels"
             )
         return self.label_index

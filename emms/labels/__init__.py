@@ -12,6 +12,7 @@ ENCODERS: Registry[type[LabelEncoder]] = Registry(
         "packaged": "emms.labels.packaged:PackagedEncoder",
         "hf": "emms.labels.text_encoder:HubTextEncoder",
         "folder": "emms.labels.text_encoder:FolderTextEncoder",
+        "boxes": "emms.labels.boxes:BoxEncoder",
     },
     LabelEncoderError,
 )

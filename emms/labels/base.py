@@ -18,6 +18,8 @@ class LabelEncoder(ABC):
     """
 
     poolings: tuple[str, ...] = ("auto",)
+    truncated: int = 0
+    """How many of the texts that `encode` was called with so far were cut off, since they are too long to read."""
 
     def __init__(self, name: str, pooling: str = "auto") -> None:
         if pooling not in self.poolings:
@@ -38,8 +40,20 @@ class LabelEncoder(ABC):
     def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
         """Return one embedding per text, (len(texts), D2), float32, finite, and independent of the other texts.
 
-        Raises LabelEncoderError if a text cannot be embedded.
+        Many texts are embedded by several calls, so weights are read by the first one and kept. Counts the texts that
+        are cut off in `truncated`. Raises LabelEncoderError if a text cannot be embedded.
         """
+
+    def known(self, texts: Sequence[str]) -> np.ndarray:
+        """Return which texts the encoder knows something of that is not in all of them, (len(texts),), bool.
+
+        Those that it does not know are an error if labels are classes. Otherwise `encode` is called without them.
+        """
+        return np.ones(len(texts), dtype=bool)
+
+    def why_unknown(self, text: str) -> str:
+        """Return why a text is not `known`, and the remedy, for the message about it."""
+        return "use another encoder"
 
     def why_alike(self, one: str, other: str) -> str:
         """Return why two texts may have the same embedding, for the error message about them."""

@@ -39,6 +39,19 @@ class PackagedEncoder(LabelEncoder):
         """Return the embeddings, (len(texts), D2) float32; see `LabelEncoder.encode`."""
         return self._encoder.encode(texts, device)
 
+    @property
+    def truncated(self) -> int:  # type: ignore[override]
+        """How many texts were cut off; see `LabelEncoder.truncated`."""
+        return self._encoder.truncated
+
+    def known(self, texts: Sequence[str]) -> np.ndarray:
+        """Return which texts the encoder knows something of; see `LabelEncoder.known`."""
+        return self._encoder.known(texts)
+
+    def why_unknown(self, text: str) -> str:
+        """Return why a text is not known; see `LabelEncoder.why_unknown`."""
+        return self._encoder.why_unknown(text)
+
     def why_alike(self, one: str, other: str) -> str:
         """Return why two texts may have the same embedding; see `LabelEncoder.why_alike`."""
         return self._encoder.why_alike(one, other)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emms import pretrained
-from emms.errors import LabelEncoderError, UnavailableError
+from emms.errors import LabelEncoderError, UnavailableError, printable
 from emms.labels.base import LabelEncoder
 from emms.labels.text_recipe import Recipe, read_recipe
 
@@ -29,6 +29,7 @@ class TextEncoder(LabelEncoder):
     """A transformers network and its tokenizer in a folder; `read_recipe` determines how token vectors are pooled."""
 
     poolings = ("auto", "mean", "cls", "last")
+    _network: tuple[Recipe, Any, torch.nn.Module] | None = None
 
     @property
     @abstractmethod
@@ -49,33 +50,31 @@ class TextEncoder(LabelEncoder):
         return {"encoder": "text", "version": VERSION, "pooling": recipe.pooling, "files": files}
 
     def encode(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
-        """Return the embeddings, (len(texts), D2) float32; texts longer than the network can read are truncated.
+        """Return the embeddings, (len(texts), D2) float32; texts longer than the network can read are cut off.
 
         A batch consists of texts with the same number of tokens. So no padding or mask is needed, and the embedding of
         a text does not depend on the other texts.
         """
-        recipe = read_recipe(self.folder, self.pooling)
-        self._weights()
-        with self._explained("cannot be loaded"), pretrained.quiet():
-            tokenizer, network = _load(self.folder, recipe)
-            network.to(device)
+        recipe, tokenizer, network = self._loaded(device)
         limits = [
             recipe.max_length,
             tokenizer.model_max_length,
             getattr(network.config, "max_position_embeddings", None),
             _UNLIMITED,
         ]
-        with self._explained("cannot read the texts"):
+        longest = min(limit for limit in limits if limit)
+        written = [text.lower() for text in texts] if recipe.lower_case else list(texts)
+        with self._explained("cannot read the texts"), pretrained.quiet():
             tokens = tokenizer(
-                [text.lower() for text in texts] if recipe.lower_case else list(texts),
-                padding="max_length" if recipe.padded else False,
-                truncation=True,
-                max_length=min(limit for limit in limits if limit),
+                written, padding="max_length" if recipe.padded else False, truncation=True, max_length=longest
             )
-        lengths = [len(ids) for ids in tokens["input_ids"]]
+            lengths = [len(ids) for ids in tokens["input_ids"]]
+            full = [text for text, length in zip(written, lengths, strict=True) if length == longest]
+            self.truncated += sum(len(ids) > longest for ids in tokenizer(full)["input_ids"]) if full else 0
         if 0 in lengths:
             raise LabelEncoderError(
-                f"label encoder '{self.name}' finds no tokens in text {texts[lengths.index(0)]!r}; rename the class"
+                f"label encoder '{self.name}' finds no tokens in the text '{printable(texts[lengths.index(0)])}'; "
+                f"write it in words, or use another encoder"
             )
         if recipe.padded:
             tokens.pop("attention_mask", None)
@@ -85,6 +84,16 @@ class TextEncoder(LabelEncoder):
                 inputs = {name: [rows[i] for i in batch] for name, rows in tokens.items()}
                 embeddings.update(zip(batch, _embed(network, inputs, recipe, device), strict=True))
         return np.stack([embeddings[i] for i in range(len(texts))])
+
+    def _loaded(self, device: str) -> tuple[Recipe, Any, torch.nn.Module]:
+        """Return recipe, tokenizer and network on this device; loaded by the first call."""
+        if self._network is None:
+            recipe = read_recipe(self.folder, self.pooling)
+            self._weights()
+            with self._explained("cannot be loaded"), pretrained.quiet():
+                self._network = recipe, *_load(self.folder, recipe)
+        self._network[2].to(device)
+        return self._network
 
     def _weights(self) -> list[Path]:
         if files := pretrained.weights(self.folder):

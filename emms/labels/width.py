@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import svd
 
 from emms.errors import LabelEncoderError
+from emms.moments.rows import RowFile, Rows, blocks
 
 ALIKE = 1e-5
 """Relative difference below which two embeddings are equal, since encoding a text twice may differ by as much."""
@@ -19,8 +20,6 @@ _EQUAL = 1e-11
 _FIRST_OF_LARGEST = 1 - 1e-6
 """The first number that is at least this fraction of the largest counts as the largest, so that the choice among equal
 numbers does not depend on rounding."""
-_BLOCK_ROWS = 8_192
-"""Rows that are copied to float64 at a time: 50 MB at 768 columns."""
 
 
 class _Principal(NamedTuple):
@@ -31,7 +30,14 @@ class _Principal(NamedTuple):
     variances: np.ndarray
 
 
-def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray:
+class _Projection(NamedTuple):
+    """A linear map of one encoder's embeddings: they minus mean (width,), times matrix (width, D2)."""
+
+    mean: np.ndarray
+    matrix: np.ndarray
+
+
+def common_width(embeddings: Sequence[Rows], counts: np.ndarray) -> np.ndarray:
     """Return the embeddings of U texts by K encoders as one array, (U, D2, K).
 
     embeddings: (U, width of the encoder), one array per encoder. counts: (U,), number of samples per text. The
@@ -55,9 +61,32 @@ def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray
 
     Raises LabelEncoderError if widths differ and an encoder returns the same embedding for all texts that have samples.
     """
+    width, projections = _projections(embeddings, counts)
+    common = np.empty((len(counts), width, len(embeddings)), np.result_type(*(e.dtype for e in embeddings)))
+    for rows in blocks(len(counts)):
+        _fill(common[rows], embeddings, projections, rows)
+    return common
+
+
+def common_width_in_file(embeddings: Sequence[Rows], counts: np.ndarray) -> RowFile:
+    """Return the same as `common_width` in a temporary file, (U, D2, K), with bounded memory.
+
+    Raises StoreError if the temporary folder is full.
+    """
+    width, projections = _projections(embeddings, counts)
+    common = RowFile(width, len(embeddings))
+    for rows in blocks(len(counts)):
+        block = np.empty((rows.stop - rows.start, *common.shape[1:]), common.dtype)
+        _fill(block, embeddings, projections, rows)
+        common.append(block)
+    return common
+
+
+def _projections(embeddings: Sequence[Rows], counts: np.ndarray) -> tuple[int, list[_Projection | None]]:
+    """Return D2, and how each encoder's embeddings are reduced to it; None if they stay as they are."""
     widths = [encoded.shape[1] for encoded in embeddings]
     if len(set(widths)) == 1:
-        return np.stack(embeddings, axis=2)
+        return widths[0], [None] * len(widths)
     weights = counts / counts.sum()
     principal = [_principal(encoded, weights) for encoded in embeddings]
     width = min(*widths, *(len(components.axes) for components in principal))
@@ -67,28 +96,33 @@ def common_width(embeddings: list[np.ndarray], counts: np.ndarray) -> np.ndarray
             f"label encoder number {same[0] + 1} of {len(embeddings)} returns the same embedding for all labels; "
             f"leave it out or use another"
         )
-    common = np.empty((len(counts), width, len(embeddings)), np.result_type(*embeddings))
-    for k, (encoded, components) in enumerate(zip(embeddings, principal, strict=True)):
-        if encoded.shape[1] == width:
-            common[:, :, k] = encoded
-            continue
-        projection = components.axes[:width].T @ _equalise(components.variances[:width])
-        for rows in _blocks(len(encoded)):
-            common[rows, :, k] = (encoded[rows] - components.mean) @ projection
-    return common
+    return width, [
+        None if own == width else _Projection(c.mean, c.axes[:width].T @ _equalise(c.variances[:width]))
+        for own, c in zip(widths, principal, strict=True)
+    ]
 
 
-def _principal(encoded: np.ndarray, weights: np.ndarray) -> _Principal:
+def _fill(
+    block: np.ndarray, embeddings: Sequence[Rows], projections: Sequence[_Projection | None], rows: slice
+) -> None:
+    """Write these rows of all encoders, (B, D2, K), to `block`."""
+    for k, (encoded, projection) in enumerate(zip(embeddings, projections, strict=True)):
+        block[:, :, k] = encoded[rows] if projection is None else (encoded[rows] - projection.mean) @ projection.matrix
+
+
+def _principal(encoded: Rows, weights: np.ndarray) -> _Principal:
     """Return the principal components of embeddings (U, width) with weights (U,), largest variance first."""
-    mean = np.zeros(encoded.shape[1])
-    for rows in _blocks(len(encoded)):
-        mean += weights[rows] @ encoded[rows]
+    mean, largest = np.zeros(encoded.shape[1]), 0.0
+    for rows in blocks(len(encoded)):
+        block = encoded[rows]
+        mean += weights[rows] @ block
+        largest = max(largest, float(block.max()), -float(block.min()))
     triangle = np.empty((0, encoded.shape[1]))  # R of the QR decomposition of all rows so far, with the same covariance
-    for rows in _blocks(len(encoded)):
+    for rows in blocks(len(encoded)):
         deviations = np.sqrt(weights[rows])[:, None] * (encoded[rows] - mean)
         triangle = np.asarray(np.linalg.qr(np.vstack([triangle, deviations]), mode="r"))
     _, std, axes = svd(triangle, full_matrices=False)
-    noise = ALIKE * np.sqrt(encoded.shape[1]) * max(encoded.max(), -encoded.min())
+    noise = ALIKE * np.sqrt(encoded.shape[1]) * largest
     axes, std = axes[std > noise], std[std > noise]
     ends = np.flatnonzero(np.diff(std) < -_TIED * std.max(initial=0)) + 1
     return _Principal(mean, np.vstack([_basis(tied) for tied in np.split(axes, ends)]), std**2)
@@ -133,7 +167,3 @@ def _equalise(variances: np.ndarray) -> np.ndarray:
         if surplus - deficit >= -slack:
             below.pop()
     return columns.T
-
-
-def _blocks(n_rows: int) -> Iterator[slice]:
-    return (slice(start, start + _BLOCK_ROWS) for start in range(0, n_rows, _BLOCK_ROWS))

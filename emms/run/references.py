@@ -26,6 +26,8 @@ class Embedded(Reference):
 
     encoder: EncoderSpec
     key: LabelsKey | None
+    notes: tuple[str, ...] = ()
+    """Warnings, such as about texts that were cut off."""
 
     def artifacts(self, store: Store) -> Sequence[Key | None]:
         """Return the key of the artifact."""

@@ -49,7 +49,9 @@ def _embed(run: Workspace, encoder: EncoderSpec, samples: Samples) -> Embedded:
     new = run.store.find(key) is None
     if new:
         embed_labels(model, texts, run.store, key, str(choose_device(run.spec.device)), classes=run.task.classes)
-    return Embedded(encoder=encoder, key=key, computed=new)
+    artifact = run.store.find(key)
+    notes = tuple(artifact.meta.notes()) if artifact else ()
+    return Embedded(encoder=encoder, key=key, computed=new, notes=notes)
 
 
 EMBED = Stage(

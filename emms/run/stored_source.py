@@ -8,13 +8,16 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from emms.datasets.samples import Samples
+from emms.downstream import Downstream
 from emms.errors import StoreError
 from emms.estimators.source import Source
-from emms.labels.embed import LabelsKey, read_label_embeddings
-from emms.labels.width import common_width
+from emms.labels.embed import LabelsKey
+from emms.labels.lines import first_of_equal
+from emms.labels.stored import label_embeddings
 from emms.models.features import SHARD_ROWS, FeaturesKey, JoinedFeatures, find_features
 from emms.moments import ClassMoments, Moments, TargetMoments
 from emms.moments.folds import add_up, assign_folds
+from emms.moments.rows import Rows
 from emms.run.keys import MomentsKey
 from emms.run.stage import Workspace
 from emms.store import Store
@@ -41,14 +44,20 @@ class StoredSource(Source):
 
     @cached_property
     def label_index(self) -> np.ndarray:
-        """The index of each sample's label, (N,)."""
-        return self._samples.label_index(self._run.store)
+        """The index of each sample's label, (N,). Labels with equal texts, as of the same box, are one label."""
+        index = self._samples.label_index(self._run.store)
+        run = self._run
+        return (
+            index
+            if self.classes
+            else _first_of_equal(run.task, self._samples, run.store, run.spec.label_template)[index]
+        )
 
     @property
-    def label_embeddings(self) -> np.ndarray:
+    def label_embeddings(self) -> Rows:
         """The embeddings of all U different labels by K encoders, (U, D2, K)."""
         counts = np.bincount(self.label_index, minlength=self._samples.labels)
-        return _label_embeddings(self._run.store, self._labels, counts.tobytes())
+        return _label_embeddings(self._run.store, self._labels, counts.tobytes(), self.classes)
 
     @cached_property
     def batches(self) -> JoinedFeatures:
@@ -78,12 +87,17 @@ class StoredSource(Source):
             parts = [ClassMoments(self.batches.dimension, self._samples.labels) for _ in range(folds)]
         else:
             parts = [TargetMoments(self.batches.dimension, *targets.shape[1:]) for _ in range(folds)]
-        fold_of = assign_folds(self.label_index, folds, self._run.spec.seed)
+        fold_of = assign_folds(self.label_index, folds, self._run.spec.seed, self.groups)
         add_up(parts, self.batches, fold_of, self.label_index, targets)
         return parts
 
 
 @lru_cache(maxsize=1)  # once per run, since reducing embeddings to a common width takes longer than most scores
-def _label_embeddings(store: Store, labels: tuple[LabelsKey, ...], counts: bytes) -> np.ndarray:
+def _label_embeddings(store: Store, labels: tuple[LabelsKey, ...], counts: bytes, classes: bool) -> Rows:
     """Return the embeddings of all labels by all encoders, (U, D2, K); counts: the number of samples per label."""
-    return common_width([read_label_embeddings(store, key) for key in labels], np.frombuffer(counts, dtype=np.int64))
+    return label_embeddings(store, labels, np.frombuffer(counts, dtype=np.int64), classes=classes)
+
+
+@lru_cache(maxsize=1)
+def _first_of_equal(task: Downstream, samples: Samples, store: Store, template: str) -> np.ndarray:
+    return first_of_equal(task.texts(samples.label_names(store), template))

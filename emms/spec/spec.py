@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from emms.datasets import Dataset
-from emms.downstream import DOWNSTREAM, check_template, downstream
+from emms.downstream import DOWNSTREAM, downstream
 from emms.errors import did_you_mean, printable
 from emms.paths import UserPath
 from emms.spec.dataset import AnyDataset
@@ -49,7 +49,8 @@ class Spec(BaseModel):
     )
     label_template: str = Field(
         default_factory=_of_task("template"),
-        description="The text for a label; {label} is replaced by its name. The default is the task's.",
+        description="The text for a label; {label} is replaced by its name, and for referring expressions {box} and "
+        "{expression} by its parts. The default is the task's.",
     )
     estimators: tuple[EstimatorSpec, ...] = Field(
         default_factory=_of_task("estimators"),
@@ -112,8 +113,9 @@ class Spec(BaseModel):
 
     @field_validator("label_template")
     @classmethod
-    def _usable_template(cls, template: str) -> str:
-        check_template(template)
+    def _usable_template(cls, template: str, info: ValidationInfo) -> str:
+        if "task" in info.data:  # it is not if the task is invalid, which is reported
+            downstream(info.data["task"]).check_template(template)
         return template
 
     @field_validator("store")

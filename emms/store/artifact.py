@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -49,6 +50,28 @@ class Artifact:
             raise StoreError(f"store '{self.store.url}' cannot be read: {cause}; check its permissions") from cause
         raise self.damaged()
 
+    def row_groups(self, name: str) -> Iterator[pa.Table]:
+        """Read one of the artifact's files, and yield its row groups, so that memory does not grow with the file.
+
+        The checksum is verified first, so the file is read twice. Raises the errors of `table`.
+        """
+        entry = self.files[name]
+        path = f"{self.store.path(self.key)}/{entry.file}"
+        try:
+            with self.store.fs.open(path, "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
+                    raise self.damaged()
+            with self.store.fs.open(path, "rb") as file:
+                groups = pq.ParquetFile(file)
+                for group in range(groups.num_row_groups):
+                    yield groups.read_row_group(group)
+        except (FileNotFoundError, pa.ArrowException, ValueError) as cause:
+            if isinstance(cause, DamagedError):
+                raise
+            raise self.damaged() from cause
+        except OSError as cause:
+            raise StoreError(f"store '{self.store.url}' cannot be read: {cause}; check its permissions") from cause
+
     def damaged(self) -> DamagedError:
         """Discard the artifact, and return the error to raise."""
         self.store.discard(self)
@@ -69,24 +92,35 @@ class Draft:
 
     def table(self, name: str, table: pa.Table, row_group_rows: int | None = None) -> None:
         """Write a table as one file, in row groups of at most `row_group_rows` rows. Raises StoreError."""
+        with self.row_groups(name, table.schema) as write:
+            rows = row_group_rows or max(1, table.num_rows)
+            for start in range(0, max(1, table.num_rows), rows):
+                write(table.slice(start, rows))
+
+    @contextmanager
+    def row_groups(self, name: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+        """Write one file of the artifact row group by row group, each by a call of the function that this yields.
+
+        Raises StoreError.
+        """
         # A new name each time, so that files that others are reading do not change.
         stem, dot, suffix = name.rpartition(".")
         file_name = f"{stem}-{uuid.uuid4().hex[:8]}{dot}{suffix}"
         path = f"{self.store.path(self.key)}/{file_name}"
         self._written.append(path)
+        rows = 0
         with self.store.writing(), self.store.fs.open(path, "wb") as file:
             hashing = _HashingFile(file)
             # Floats hardly compress, and are read without a copy if they are stored plain.
-            pq.write_table(
-                table,
-                pa.PythonFile(hashing, "w"),
-                compression="none",
-                use_dictionary=False,
-                row_group_size=row_group_rows or max(1, table.num_rows),
-            )
-        self.files[name] = FileEntry(
-            file=file_name, rows=table.num_rows, bytes=hashing.bytes, sha256=hashing.sha256.hexdigest()
-        )
+            with pq.ParquetWriter(pa.PythonFile(hashing, "w"), schema, compression="none", use_dictionary=False) as to:
+
+                def write(table: pa.Table) -> None:
+                    nonlocal rows
+                    to.write_table(table, row_group_size=max(1, table.num_rows))
+                    rows += table.num_rows
+
+                yield write
+        self.files[name] = FileEntry(file=file_name, rows=rows, bytes=hashing.bytes, sha256=hashing.sha256.hexdigest())
 
     def remove(self) -> None:
         """Remove the files that were written."""

@@ -97,7 +97,7 @@ class Captions(OwnLabels):
 
 def test_own_labels_are_used_as_texts():
     captions = Captions()
-    assert captions.texts(["a dog", " two   dogs"], "{label}") == ["a dog", "two dogs"]
+    assert captions.texts(["a  dog", "two\r\n\n dogs"], "{label}") == ["a dog", "two\ndogs"]  # two texts
     assert captions.texts(["a dog\n\na pet "], "see: {label}") == ["see: a dog\nsee: a pet"]
     assert captions.describe(4998, 5000) == "5,000 samples, 4,998 different labels"
     with pytest.raises(DatasetError, match="a label is blank"):

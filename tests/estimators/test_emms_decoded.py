@@ -11,6 +11,7 @@ from problems import class_problem
 from emms.errors import EstimatorError
 from emms.estimators.emms_decoded import EMMSDecoded
 from emms.moments.folds import assign_folds
+from emms.moments.rows import RowFile
 
 problem = partial(class_problem, noise=3.0)
 
@@ -181,5 +182,34 @@ def test_the_score_does_not_depend_on_the_batches(cuts):
 def test_labels_with_equal_embeddings_share_a_sample():
     X, Z, y = captions(N=400, U=200, noise=0.0)
     twins = np.concatenate([Z, Z])  # every label has a twin with the same embedding
-    score = EMMSDecoded(others=1000).fit_batches([X], twins, y, classes=False).score_
-    assert score == pytest.approx(EMMSDecoded(others=1000).fit_batches([X], Z, y, classes=False).score_ / 2)
+    y = np.arange(400) % 200
+    X = (Z.reshape(200, -1)[y] @ np.random.default_rng(0).standard_normal((16, 12))).astype(np.float32)
+    one = EMMSDecoded(others=1000).fit_batches([X], Z, y, classes=False).score_
+    score = EMMSDecoded(others=1000).fit_batches([X], twins, np.arange(400), classes=False).score_
+    assert one > 0.5
+    assert score == pytest.approx(one / 2, abs=0.05)  # other folds
+
+
+def test_labels_that_no_sample_has_are_not_compared():
+    X, Z, y = captions(N=400, U=300)
+    whole = EMMSDecoded(others=30).fit_batches([X], Z, y, classes=False).score_
+    more = np.concatenate([np.random.default_rng(1).standard_normal((50, 8, 2)), Z, Z])
+    assert EMMSDecoded(others=30).fit_batches([X], more, y + 50, classes=False).score_ == whole
+
+
+def test_label_embeddings_in_a_file_have_the_same_score():
+    X, Z, y = captions(N=2500, U=2000)
+    Z = Z.astype(np.float32)
+    for estimator in (EMMSDecoded(others=20), EMMSDecoded(others=5000)):
+        expected = estimator.fit_batches([X], Z, y, classes=False).score_
+        assert estimator.fit_batches([X], RowFile(8, 2).append(Z), y, classes=False).score_ == expected
+
+
+def test_captions_of_one_image_leak_unless_they_are_in_one_fold():
+    """Random features per image say nothing of captions, but recognise the image among the other folds."""
+    rng = np.random.default_rng(0)
+    image = np.repeat(np.arange(100), 5)
+    X = rng.standard_normal((100, 300))[image]
+    Z = (rng.standard_normal((100, 8)))[image] + 0.1 * rng.standard_normal((500, 8))
+    assert EMMSDecoded(others=9).fit(X, Z).score_ > 0.5
+    assert EMMSDecoded(others=9).fit(X, Z, groups=image).score_ == pytest.approx(0.1, abs=0.05)

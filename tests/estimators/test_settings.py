@@ -42,6 +42,7 @@ OTHER_THAN_DEFAULT: dict[str, dict[str, Any]] = {
     "occam-int": {"scale": "spread"},
     "occam-concept-variance": {"alpha": 1.0},
     "knn": {"k": 300, "distance": "euclidean"},
+    "knn-labels": {"k": 3, "distance": "euclidean"},
     "linear-probe": {"folds": 2, "C": 0.1, "seed": 1, "max_iter": 50},
 }
 

@@ -60,13 +60,20 @@ def test_a_text_without_a_known_word_is_named(encoder, texts):
         encoder.encode(texts)
 
 
-def test_a_label_without_known_words_raises(encoder):
-    with pytest.raises(LabelEncoderError, match=r"the words of 'a photo of a zxqw' \(unknown: zxqw\).*packaged:"):
-        encoder.encode(["a photo of a cat", "a photo of a zxqw", "a photo of a dog"])
+def test_a_label_with_known_words_of_the_template_alone_is_unknown(encoder):
+    texts = ["a photo of a cat", "a photo of a zxqw", "a photo of a dog"]
+    np.testing.assert_array_equal(encoder.known(texts), [True, False, True])
+    assert encoder.why_unknown(texts[1]).startswith("unknown: zxqw; ")
+    np.testing.assert_array_equal(encoder.known(["zxqw", "..."]), [False, False])
+    assert "it has no words" in encoder.why_unknown("...")
 
 
 def test_a_label_that_is_a_word_of_the_template_is_known(encoder):
-    assert encoder.encode(["a photo of a cat", "a photo of a photo"]).shape == (2, 4)
+    np.testing.assert_array_equal(encoder.known(["a photo of a cat", "a photo of a photo"]), [True, True])
+
+
+def test_a_single_text_has_no_template(encoder):
+    np.testing.assert_array_equal(encoder.known(["a photo"]), [True])
 
 
 def test_unknown_words_explain_equal_embeddings(encoder):

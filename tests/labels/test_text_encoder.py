@@ -151,7 +151,10 @@ def test_siglip_pads_texts_to_the_maximum_length(tmp_path):
         return network.text_model.head(network.text_model(filled).last_hidden_state[0, -1])
 
     expected = one_by_one(padded, before=())
-    np.testing.assert_allclose(FolderTextEncoder(str(tmp_path)).encode(TEXTS), expected, atol=1e-5)
+    encoder = FolderTextEncoder(str(tmp_path))
+    np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
+    encoder.encode(["dog " * 11, "dog " * 12])  # with the end token, the first fits exactly
+    assert encoder.truncated == 1
 
 
 def test_t5_is_averaged_over_its_encoder(tmp_path):
@@ -315,5 +318,18 @@ def test_unsupported_sentence_transformers_modules_raise(tmp_path):
 
 def test_a_text_without_tokens_raises(tmp_path):
     gpt2(tmp_path, pad=True)
-    with pytest.raises(LabelEncoderError, match="finds no tokens in text ' '"):
+    with pytest.raises(LabelEncoderError, match="finds no tokens in the text ' '"):
         FolderTextEncoder(str(tmp_path)).encode(["cat", " "])
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_texts_that_are_cut_off_are_counted(tmp_path, family):
+    bert(tmp_path) if family == "bert" else gpt2(tmp_path, pad=False)
+    encoder = FolderTextEncoder(str(tmp_path))
+    longest = 30 if family == "bert" else 32  # BERT adds two tokens to a text
+    encoder.encode(["cat", " ".join(["cat"] * longest)])
+    assert encoder.truncated == 0
+    encoder.encode([" ".join(["dog"] * (longest + 1)), "cat", " ".join(["cat"] * 50), " ".join(["dog"] * longest)])
+    assert encoder.truncated == 2
+    encoder.encode([" ".join(["dog"] * 40)])
+    assert encoder.truncated == 3

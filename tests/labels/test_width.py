@@ -8,7 +8,8 @@ from sklearn.decomposition import PCA
 
 from emms.errors import LabelEncoderError
 from emms.labels import width as module
-from emms.labels.width import common_width
+from emms.labels.width import common_width, common_width_in_file
+from emms.moments.rows import RowFile
 
 
 def embeddings(texts, *widths, seed=0):
@@ -148,7 +149,7 @@ def test_the_block_size_does_not_matter(monkeypatch):
     wide, narrow = embeddings(300, 40, 7)
     counts = np.random.default_rng(0).integers(0, 5, size=300)
     whole = common_width([wide, narrow], counts)
-    monkeypatch.setattr(module, "_BLOCK_ROWS", 64)
+    monkeypatch.setattr("emms.moments.rows.BLOCK_ROWS", 64)
     np.testing.assert_allclose(common_width([wide, narrow], counts), whole, atol=1e-6)
 
 
@@ -157,3 +158,12 @@ def test_an_encoder_with_constant_embeddings_raises():
     wide[:] = wide[0]
     with pytest.raises(LabelEncoderError, match="number 1 of 2 returns the same embedding for all labels"):
         common_width([wide, narrow], np.ones(5))
+
+
+@pytest.mark.parametrize("widths", [(7, 7), (40, 7, 12), (12,)])
+def test_in_a_file_the_result_is_the_same(monkeypatch, widths):
+    monkeypatch.setattr("emms.moments.rows.BLOCK_ROWS", 64)
+    encoded = embeddings(300, *widths)
+    counts = np.random.default_rng(0).integers(0, 5, size=300)
+    in_file = common_width_in_file([RowFile(e.shape[1]).append(e) for e in encoded], counts)
+    np.testing.assert_array_equal(in_file[:], common_width(encoded, counts))

@@ -65,7 +65,7 @@ def test_a_network_that_cannot_be_reached_passes_the_check_and_fails_later(cache
     absent.check()
     assert absent.reads == {"text"}
     for needing in (absent.size, lambda: absent.network(digests), absent.preprocessing, absent.sharing):
-        with pytest.raises(UnavailableError, match="'hf:somebody/absent@3' is not available: .*check its name"):
+        with pytest.raises(UnavailableError, match=r"'hf:somebody/absent@3' is not available: .*check its name"):
             needing()
 
 

@@ -12,7 +12,7 @@ import emms
 from emms.errors import EstimatorError
 from emms.estimators import make_estimator
 from emms.estimators.emms import EMMS
-from emms.labels.embed import read_label_embeddings
+from emms.labels.stored import read_label_embeddings
 from emms.models.features import SHARD_ROWS, find_features
 from emms.moments.folds import assign_folds
 from emms.run import scoring
