@@ -12,6 +12,7 @@ import torchvision.datasets
 
 from emms.run.agreement import read_truth
 from emms.run.dry_run import dry_run
+from emms.run.estimate import estimate
 from emms.spec import Spec, load_spec
 from tests.paper_data import lay_out
 
@@ -81,6 +82,7 @@ def test_a_dry_run_lists_all_candidates_and_downloads_nothing(spec: Spec, name: 
     assert [step.of for step in plan.steps if step.stage == "scores"] == [
         f"{model.id} by {estimator.id}" for model in spec.models for estimator in spec.estimators
     ]
+    assert "features" in estimate(plan.workspace, plan.to_extract)
     assert connections == []
     assert set(folder.rglob("*")) == before
 
