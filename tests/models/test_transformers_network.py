@@ -22,7 +22,7 @@ from emms.store import Store
 from emms.store.digests import sha256_of
 
 TEXT = ["bert", "roberta", "distilbert", "gpt2", "llama", "t5", "bart"]
-IMAGE = ["vit", "dinov2_with_registers", "swin", "swinv2", "convnext", "resnet"]
+IMAGE = ["vit", "dinov2_with_registers", "swin", "swinv2", "convnext", "resnet", "pvt"]
 BOTH = ["clip", "siglip", "vilt", "blip"]
 PAIR, ALONE, IMAGES, JOINT = ("text", "context"), ("text",), ("image",), ("image", "text")
 Tiny = Callable[..., Path]
@@ -84,7 +84,7 @@ def test_a_text_network_is_pooled_as_its_family_does(tiny: Tiny, kind: str):
 def test_an_image_network_is_pooled_as_its_family_does(tiny: Tiny, kind: str, pool: str):
     folder = tiny(kind)
     plain = transformers.AutoModel.from_pretrained(folder).eval()
-    prefix = {"vit": 1, "dinov2_with_registers": 3}
+    prefix = {"vit": 1, "pvt": 1, "dinov2_with_registers": 3}
 
     def embed(sample):
         output = plain(pixel_values=pixels_of(folder, sample))

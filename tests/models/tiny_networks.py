@@ -61,6 +61,17 @@ CONFIGS: dict[str, Any] = {
     ),
     "swin": lambda: transformers.SwinConfig(**_SWIN),
     "swinv2": lambda: transformers.Swinv2Config(**_SWIN),
+    "pvt": lambda: transformers.PvtConfig(
+        image_size=16,
+        num_encoder_blocks=2,
+        depths=[1, 1],
+        sequence_reduction_ratios=[2, 1],
+        hidden_sizes=[8, 16],
+        patch_sizes=[4, 2],
+        strides=[4, 2],
+        num_attention_heads=[1, 2],
+        mlp_ratios=[2, 2],
+    ),
     "convnext": lambda: transformers.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2, patch_size=4),
     "resnet": lambda: transformers.ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
