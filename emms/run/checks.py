@@ -53,7 +53,7 @@ def _check_model(model_and_spec: tuple[ModelSpec, Spec]) -> None:
         if not network.reads - {"id"} <= inputs:
             raise ModelError(
                 f"model '{part.id}' reads {', '.join(sorted(network.reads))}, but samples of task '{spec.task}' have "
-                f"{', '.join(sorted(inputs))}; choose a network that fits the task"
+                f"{', '.join(sorted(inputs))}; `emms models --task {spec.task}` lists networks that fit"
             )
         network.check()
 
