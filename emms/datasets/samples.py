@@ -112,13 +112,8 @@ class Samples(BaseModel):
         These are samples of the same position of files with the same contents, and samples with an equal `field`.
         """
         table = self.table(store)
-        by = [field] if field in self.fields else ["digest", "position"]
-        if (
-            field not in self.fields
-            and not (table["position"] != 0).any()
-            and not table["digest"].str.len_bytes().any()
-        ):
-            return np.arange(self.count)  # nothing but texts
+        in_files = (table["digest"] != "").any() or (table["position"] != 0).any()
+        by = [field] if field in self.fields else ["digest", "position"] if in_files else ["id"]
         groups = table.select(pl.struct(by).rank("dense")).to_series().to_numpy()
         return np.delete(groups, [bad.row for bad in self.skipped or ()])
 

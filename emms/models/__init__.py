@@ -19,8 +19,9 @@ SOURCES: Registry[type[Candidate]] = Registry(
     {
         "timm": "emms.models.timm_network:TimmNetwork",
         "packaged": "emms.models.packaged:PackagedNetwork",
-        "hf": "emms.models.transformers_network:HubNetwork",
-        "folder": "emms.models.transformers_network:FolderNetwork",
+        "features": "emms.models.own_features:OwnFeatures",
+        "hf": "emms.models.transformers_sources:HubNetwork",
+        "folder": "emms.models.transformers_sources:FolderNetwork",
     },
     ModelError,
 )

@@ -32,6 +32,9 @@ class Kind(StrEnum):
     CAPTIONER = "vision encoder-decoder"
 
 
+TEXT_KINDS = {Kind.TEXT_ENCODER, Kind.TEXT_DECODER, Kind.TEXT_ENCODER_DECODER}
+
+
 @dataclass(frozen=True)
 class Part:
     """How the outputs of one part of a network are pooled."""
@@ -153,6 +156,7 @@ FAMILIES: dict[str, Family] = {
     "deit": _image("facebook/deit-base-distilled-patch16-224", Part("token", class_token=True, prefix=2)),
     "dinov2": _image("facebook/dinov2-base"),
     "dinov2_with_registers": _image("facebook/dinov2-with-registers-base"),
+    "pvt": _image("Zetatech/pvt-tiny-224", Part("token", inner="mean", class_token=True, prefix=1)),
     "resnet": _image("microsoft/resnet-50", _MAP),
     "swin": _image("microsoft/swin-tiny-patch4-window7-224", _MAP),
     "swinv2": _image("microsoft/swinv2-tiny-patch4-window8-256", _MAP),

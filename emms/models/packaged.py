@@ -12,7 +12,7 @@ from emms import text_packages
 from emms.errors import ModelError, did_you_mean
 from emms.models.base import Candidate
 from emms.models.timm_network import TimmNetwork
-from emms.models.transformers_network import FolderNetwork
+from emms.models.transformers_sources import FolderNetwork
 from emms.models.word_vectors import WordVectors
 
 if TYPE_CHECKING:

@@ -92,13 +92,14 @@ class TextWindows:
 
     def _fitted(self, text: str, context: str) -> tuple[str, int]:
         """Return the first text of a pair, cut to half a window if both do not fit, and its number of tokens."""
-        spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        spans, others = spans["offset_mapping"], self._tokenizer(context, add_special_tokens=False, verbose=False)
-        special = self._tokenizer.num_special_tokens_to_add(pair=True)
+        tokens = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        spans, special = tokens["offset_mapping"], self._tokenizer.num_special_tokens_to_add(pair=True)
         most = max(1, self._max_length // 2 - special)
-        if len(spans) <= most or len(spans) + len(others["input_ids"]) + special <= self._max_length:
-            return text, len(spans)
-        return text[: spans[most - 1][1]], most
+        if len(spans) > most:
+            others = self._tokenizer(context, add_special_tokens=False, verbose=False)["input_ids"]
+            if len(spans) + len(others) + special > self._max_length:
+                return text[: spans[most - 1][1]], most
+        return text, len(spans)
 
     def _empty(self, window: Window) -> Window:
         """Return a window of one token for a text without tokens: the end token, as of an empty text."""

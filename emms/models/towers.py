@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from emms.errors import ModelError
 from emms.models.base import View
 from emms.models.families import MEAN, Part
 
@@ -17,7 +18,7 @@ class Tower(NamedTuple):
     part: Part
     last: torch.Tensor
     """Tokens (B, T, D), or a map (B, D, H, W)."""
-    layers: Sequence[torch.Tensor]
+    layers: Sequence[torch.Tensor] | None
     """The outputs of all layers, after the embeddings at index 0."""
     own: torch.Tensor | None
     """What the network itself makes of them, (B, D, …)."""
@@ -27,7 +28,7 @@ class Tower(NamedTuple):
     """Number of tokens at the front that are not in the mean."""
 
     def pooled(self, view: View) -> torch.Tensor:
-        """Return the features of a view, (B, D)."""
+        """Return the features of a view, (B, D). Raises ModelError if transformers returned no layers."""
         how = view.pool
         if how == "auto":
             how = self.part.pool if view.layer is None else self.part.inner or self.part.pool
@@ -36,6 +37,11 @@ class Tower(NamedTuple):
             return self.own.flatten(1)
         if view.layer is None:
             return self._pool(self.last, how)
+        if self.layers is None:
+            raise ModelError(
+                "the installed version of transformers does not return the layers of this network; install a newer "
+                "one, or remove `layer:`"
+            )
         if view.layer == MEAN:
             return torch.stack([self._pool(layer, how).float() for layer in self.layers[1:]]).mean(0)
         return self._pool(self.layers[int(view.layer)], how)

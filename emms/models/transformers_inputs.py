@@ -128,7 +128,7 @@ def _processor(folder: Path, shown_as: str) -> Callable[[Any], np.ndarray]:
             f"image processor of model '{shown_as}' in '{folder}' cannot be loaded: {shortened(cause)}; "
             f"save it there with image_processor.save_pretrained"
         ) from cause
-    return lambda image: np.asarray(processor(images=image, return_tensors="np")["pixel_values"][0], dtype=np.float32)
+    return lambda image: processor(images=image, return_tensors="pt")["pixel_values"][0].float().numpy()
 
 
 def max_length(folder_limits: Sequence[int | None]) -> int:

@@ -6,7 +6,6 @@ store are computed without them, once the facts about a network are in the user'
 
 from __future__ import annotations
 
-import fnmatch
 import threading
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
@@ -16,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emms import hub, pretrained
-from emms.errors import ModelError, UnavailableError, UnreachableError, shortened
+from emms import pretrained
+from emms.errors import ModelError, UnavailableError
 from emms.models import random_weights, transformers_facts
 from emms.models.base import Candidate, Digests, Forward, Size, View
-from emms.models.families import CAPTIONER_FEATURES, FAMILIES, MEAN, Family, Kind, Part, family_of
+from emms.models.families import CAPTIONER_FEATURES, TEXT_KINDS, Family, Kind, Part, family_of
 from emms.models.timm_network import TimmNetwork
+from emms.models.transformers_checks import check_family, check_layer, check_spec
 from emms.models.transformers_inputs import Inputs, Preparation, Reading, max_length
 from emms.store.digests import FileDigests, sha256_of
 
@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # raise it if the code changes features
 _ANY = frozenset({"image", "text"})
-_TEXT_KINDS = {Kind.TEXT_ENCODER, Kind.TEXT_DECODER, Kind.TEXT_ENCODER_DECODER}
-_TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "*.model", "*.spm")
 _OF_THE_NETWORK = {"config.json", "generation_config.json", "model.safetensors.index.json"}
-_PROCESSORS = ("preprocessor_config.json", "processor_config.json", "image_processor_config.json")
 
 
 class TransformersNetwork(Candidate):
@@ -72,45 +69,13 @@ class TransformersNetwork(Candidate):
 
     def check(self) -> None:
         """Raise ModelError if the folder, layer, pooling or another option does not fit the network."""
-        from emms.spec.model import BEST
-
-        if self.spec.checkpoint:
-            raise self._error(
-                "cannot load a `checkpoint:`; save network and tokenizer in a folder with save_pretrained, and give "
-                "the folder as `./folder`"
-            )
-        if self.spec.pool == "logits":
-            raise self._error("has no classifier here, so it has no logits; remove `pool: logits`")
-        if self.spec.pool == "grid":
-            raise self._error("outputs tokens, not a map to divide into parts; use `pool: mean`, or remove `pool:`")
-        if (layer := self.spec.layer) and layer not in {MEAN, BEST} and not _is_number(layer):
-            raise self._error(
-                f"has no layer '{layer}'; give the number of a layer, `{MEAN}` (over all layers) or `{BEST}`"
-            )
+        check_spec(self.spec)
         family = self._family
         if family is None:  # a network of the hub that cannot be reached now
             return
-        self._check_options(family)
-        if layer and self._config() is not None:
-            self._check_layer(layer)
-
-    def _check_options(self, family: Family) -> None:
-        if self.spec.features != "auto" and family.kind is not Kind.CAPTIONER:
-            raise self._error(
-                f"is no captioner but of the kind {family.kind}, so it has no choice of `features:`; remove it"
-            )
-        if self.spec.windows == "answer" and family.kind not in _TEXT_KINDS:
-            raise self._error(f"is of the kind {family.kind}, which reads no passage; remove `windows: answer`")
-        parts = self._parts(family)
-        if self.spec.pool == "token" and not all(part.class_token for part in parts):
-            raise self._error("has no class token to pool by; use `pool: mean`, or remove `pool:`")
-
-    def _check_layer(self, layer: str) -> None:
-        layers = self._facts.layers
-        if layer == MEAN and self._facts.several_widths:
-            raise self._error("has layers of several widths, so they have no mean; give a layer's number")
-        if _is_number(layer) and not 0 <= int(layer) <= layers:
-            raise self._error(f"has no layer {layer}; it has 1 to {layers}, and its embeddings as layer 0")
+        check_family(self.spec, family, self._parts(family))
+        if self.spec.layer and self._config() is not None:
+            check_layer(self.spec, self._facts)
 
     def views(self) -> Sequence[View]:
         """Return where features are taken: each layer for `layer: best`. Needs config.json."""
@@ -231,7 +196,7 @@ class TransformersNetwork(Candidate):
     @cached_property
     def _reading(self) -> Reading:
         family, facts = self._known_family, self._facts
-        long_texts = family.kind in _TEXT_KINDS or (family.kind is Kind.DUAL_ENCODER and "image" not in self.reads)
+        long_texts = family.kind in TEXT_KINDS or (family.kind is Kind.DUAL_ENCODER and "image" not in self.reads)
         folder = self._folder(with_weights=False)
         limits = [
             (self._json(folder / "tokenizer_config.json") or {}).get("model_max_length"),
@@ -313,94 +278,3 @@ class TransformersNetwork(Candidate):
 
     def _error(self, message: str) -> ModelError:
         return ModelError(f"model '{self.spec.id}' {message}")
-
-
-class FolderNetwork(TransformersNetwork):
-    """`./folder`: a network that `save_pretrained` wrote, with its tokenizer and image processor."""
-
-    @classmethod
-    def names(cls, pattern: str) -> list[str]:
-        """Return no names: folders are not listed."""
-        return []
-
-    def check(self) -> None:
-        """Raise ModelError if the folder is incomplete, or an option does not fit the network."""
-        super().check()
-        folder = self._folder(with_weights=True)
-        if self.spec.pretrained:
-            self._weights(folder)
-        needs: list[tuple[str, tuple[str, ...]]] = [("tokenizer", _TOKENIZERS)] if self.ragged else []
-        if "image" in self.reads and not self._known_family.grid:
-            needs.append(("image processor", _PROCESSORS))
-        for what, files in needs:
-            if not any(found for pattern in files for found in folder.glob(pattern)):
-                raise self._error(
-                    f"has no {what} in '{folder}' (none of {', '.join(files)}); save it there with save_pretrained"
-                )
-
-    def _folder(self, with_weights: bool) -> Path:
-        folder = Path(self.spec.name).expanduser()
-        if not folder.is_dir():
-            what = "is a file" if folder.exists() else "does not exist"
-            raise self._error(f"is a folder that {what}; give the path of a folder with a config.json")
-        return folder
-
-    def _config(self) -> dict[str, Any] | None:
-        folder = self._folder(with_weights=False)
-        config = self._json(folder / "config.json")
-        if config is None:
-            raise self._error("has no config.json; give a folder written by transformers' save_pretrained")
-        return config
-
-
-class HubNetwork(TransformersNetwork):
-    """`hf:NAME`: a network of the Hugging Face hub, such as hf:openai/clip-vit-base-patch32.
-
-    If the hub cannot be reached, its local cache is used.
-    """
-
-    @classmethod
-    def names(cls, pattern: str) -> list[str]:
-        """Return a well-known network of each family whose name matches; the hub has many more."""
-        return fnmatch.filter([family.example for family in FAMILIES.values()], pattern)
-
-    @cached_property
-    def _snapshots(self) -> dict[bool, Path]:
-        return {}
-
-    def _folder(self, with_weights: bool) -> Path:
-        if with_weights not in self._snapshots:
-            try:
-                self._snapshots[with_weights] = pretrained.snapshot(self.spec.name, with_weights)
-            except UnavailableError as cause:
-                raise self._unavailable(cause) from cause
-        return self._snapshots[with_weights]
-
-    @property
-    def _family(self) -> Family | None:
-        known = {family.example: family for family in FAMILIES.values()}
-        return known.get(self.spec.name) or super()._family
-
-    def _config(self) -> dict[str, Any] | None:
-        if self._fetched is None:
-            try:
-                self._fetched = hub.fetch(self.spec.name, ["config.json"])
-            except UnreachableError:
-                return None
-            except Exception as cause:  # errors of HTTP, of the file system, of huggingface_hub
-                raise self._unavailable(cause) from cause
-        return self._json(self._fetched)
-
-    _fetched: Path | None = None
-
-    def _unavailable(self, cause: Exception) -> UnavailableError:
-        kind = UnreachableError if isinstance(cause, UnreachableError) else UnavailableError
-        return kind(
-            f"model '{self.spec.id}' is not available: {shortened(cause)}; check its name on huggingface.co and the "
-            f"network, download it on another machine and give its folder (`./folder`), or choose networks that need "
-            f"no hub (emms models 'packaged:*')"
-        )
-
-
-def _is_number(layer: str) -> bool:
-    return layer.isascii() and layer.isdecimal() and layer == str(int(layer))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from emms.errors import UnavailableError
+from emms.hub import local_only
 from emms.models import candidate
 from emms.models.base import Size
 from emms.run.references import Extracted
@@ -28,13 +30,22 @@ def estimate(run: Workspace, missing: Sequence[Extracted]) -> str:
         str((item.key.network, item.key.preprocessing)) if item.key else item.model.unaliased_id.partition("@")[0]: item
         for item in missing
     }
-    sizes = [Size(*candidate(item.model, run.store, run.task.inputs()).size()) for item in networks.values()]
-    work = sum(size.multiply_adds or 0 for size in sizes) * missing[0].samples.count
-    unknown = sum(size.multiply_adds is None for size in sizes)
+    costs = [_multiply_adds(item, run) for item in networks.values()]
+    work = sum(cost or 0 for cost in costs) * missing[0].samples.count
+    unknown = sum(cost is None for cost in costs)
     rest = f", without {unknown} networks of unknown cost" if unknown else ""
     if not work:
         return "the time for features cannot be estimated"
     return f"features will take about {_duration(work / (EFFICIENCY * _speed(run.spec.device)))}{rest} (a rough guess)"
+
+
+def _multiply_adds(item: Extracted, run: Workspace) -> int | None:
+    """Return the multiply-adds of a network per sample; None if unknown, as of one whose configuration is not here."""
+    try:
+        with local_only():
+            return Size(*candidate(item.model, run.store, run.task.inputs()).size()).multiply_adds
+    except UnavailableError:
+        return None
 
 
 def _duration(seconds: float) -> str:

@@ -31,8 +31,9 @@ def close(actual: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
-def pixels_of(sample) -> torch.Tensor:
-    return tiny_networks.processor("vit")(images=sample.image, return_tensors="pt")["pixel_values"]
+def pixels_of(folder: Path, sample) -> torch.Tensor:
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    return processor(images=sample.image, return_tensors="pt")["pixel_values"]
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -46,7 +47,7 @@ def test_teacher_forcing_takes_what_enters_the_last_layer_norm(tiny: Tiny, encod
     for sample in samples():
         labels = torch.tensor([[START, *(VOCABULARY[word] for word in sample.caption.split()), END]])
         with torch.inference_mode():
-            plain(pixel_values=pixels_of(sample), labels=labels)
+            plain(pixel_values=pixels_of(folder, sample), labels=labels)
         expected.append(entering[-1][0].mean(0).numpy())
     candidate = network(folder, "image", "caption", features="decoder")
     candidate.check()
@@ -62,7 +63,9 @@ def test_the_encoder_alone_is_the_mean_over_its_tokens(tiny: Tiny, encoder: str,
     folder = tiny(encoder, decoder)
     plain = transformers.VisionEncoderDecoderModel.from_pretrained(folder).eval()
     with torch.inference_mode():
-        expected = [plain.encoder(pixels_of(sample)).last_hidden_state[0].mean(0).numpy() for sample in samples()]
+        expected = [
+            plain.encoder(pixels_of(folder, sample)).last_hidden_state[0].mean(0).numpy() for sample in samples()
+        ]
     candidate = network(folder, "image", "caption", features="encoder")
     assert candidate.reads == {"image"}
     close(features(candidate, samples())[0], np.stack(expected))
@@ -125,9 +128,11 @@ def test_blip_reads_the_caption_after_its_start_token(tmp_path: Path):
     for sample in samples():
         ids = torch.tensor([[FIRST, *(VOCABULARY[word] for word in sample.caption.split()), END]])
         with torch.inference_mode():
-            plain(pixel_values=pixels_of(sample), input_ids=ids)
+            plain(pixel_values=pixels_of(folder, sample), input_ids=ids)
         expected.append(entering[-1][0].mean(0).numpy())
     close(features(network(folder, "image", "caption", features="decoder"), samples())[0], np.stack(expected))
     with torch.inference_mode():
-        images = [plain.vision_model(pixels_of(sample)).last_hidden_state[0].mean(0).numpy() for sample in samples()]
+        images = [
+            plain.vision_model(pixels_of(folder, sample)).last_hidden_state[0].mean(0).numpy() for sample in samples()
+        ]
     close(features(network(folder, "image", "caption", features="encoder"), samples())[0], np.stack(images))

@@ -61,6 +61,17 @@ CONFIGS: dict[str, Any] = {
     ),
     "swin": lambda: transformers.SwinConfig(**_SWIN),
     "swinv2": lambda: transformers.Swinv2Config(**_SWIN),
+    "pvt": lambda: transformers.PvtConfig(
+        image_size=16,
+        num_encoder_blocks=2,
+        depths=[1, 1],
+        sequence_reduction_ratios=[2, 1],
+        hidden_sizes=[8, 16],
+        patch_sizes=[4, 2],
+        strides=[4, 2],
+        num_attention_heads=[1, 2],
+        mlp_ratios=[2, 2],
+    ),
     "convnext": lambda: transformers.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2, patch_size=4),
     "resnet": lambda: transformers.ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
@@ -73,6 +84,37 @@ CONFIGS: dict[str, Any] = {
         text_config={**_TEXT, "encoder_hidden_size": 16, "projection_dim": 12, "sep_token_id": 3}, vision_config=_VIT
     ),
 }
+
+_DEBERTA = {**_TEXT, "relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+OTHERS: dict[str, dict[str, Any]] = {
+    "albert": {**_TEXT, "embedding_size": 16},
+    "camembert": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "mpnet": {**_TEXT, "pad_token_id": 1, "max_position_embeddings": LONGEST + 2},
+    "deberta": _DEBERTA,
+    "deberta-v2": {**_DEBERTA, "position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": True},
+    "electra": {**_TEXT, "embedding_size": 8},
+    "modernbert": {**_TEXT, "cls_token_id": 2, "sep_token_id": 3},
+    "bloom": {"vocab_size": len(VOCABULARY), "hidden_size": 16, "n_layer": 2, "n_head": 2, **IDS},
+    "gemma3_text": {**_TEXT, "num_key_value_heads": 1, "head_dim": 8},
+    "gpt_neo": {
+        **{"vocab_size": len(VOCABULARY), "hidden_size": 16, "intermediate_size": 32, "num_layers": 2, "num_heads": 2},
+        **{"attention_types": [[["global", "local"], 1]], "window_size": 4, "max_position_embeddings": LONGEST},
+        **{"bos_token_id": 3, "eos_token_id": 3},
+    },
+    "gpt_neox": _TEXT,
+    "opt": {**_TEXT, "ffn_dim": 32, "word_embed_proj_dim": 16, "pad_token_id": 1},
+    "phi": _TEXT,
+    "qwen2": {**_TEXT, "num_key_value_heads": 1},
+    "qwen3": {**_TEXT, "num_key_value_heads": 1, "head_dim": 8},
+    "mt5": {**_T5, "pad_token_id": 0, "eos_token_id": 3},
+    "pegasus": _BART,
+    "beit": _VIT,
+    "deit": _VIT,
+    "dinov2": {**_VIT, "mlp_ratio": 2},
+    "convnextv2": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2, "patch_size": 4},
+}
+"""Settings of further families, which are built from them alone."""
 
 CLASSES = {
     **{"gpt2": "GPT2LMHeadModel", "t5": "T5ForConditionalGeneration", "bart": "BartForConditionalGeneration"},
@@ -123,7 +165,7 @@ def save(folder: Path, network: Any, kind: str) -> Any:
 
 def build(folder: Path, kind: str) -> Any:
     """Save a tiny network of a family, and return it."""
-    config = CONFIGS[kind]()
+    config = CONFIGS[kind]() if kind in CONFIGS else transformers.AutoConfig.for_model(kind, **OTHERS[kind])
     name = CLASSES.get(kind)
     network = getattr(transformers, name)(config) if name else transformers.AutoModel.from_config(config)
     return save(folder, network, kind)
