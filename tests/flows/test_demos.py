@@ -8,6 +8,7 @@ import pytest
 import flows.demo
 from flows.cli import main
 from flows.demo import DEMO_TASKS, demo_spec
+from tests.flows.test_demo import trained
 
 SAMPLES = 240
 
