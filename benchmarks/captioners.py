@@ -107,7 +107,7 @@ def _captioner(tokenizer: Any, decoder: BertLMHeadModel) -> VisionEncoderDecoder
 
 
 def _trained(network: VisionEncoderDecoderModel, tokenizer: Any, options: argparse.Namespace) -> Any:
-    """Return the captioner after training on scenes of another seed, and report its loss with wrong images."""
+    """Return the captioner after training on scenes of another seed; print the last loss."""
     samples, started = _samples(options.training, seed=1), time.process_time()
     processor = _processor()
     pixels = processor(images=[sample.image for sample in samples], return_tensors="pt")["pixel_values"]
