@@ -174,12 +174,20 @@ def test_tasks_and_columns(folder):
     assert chosen.for_task("image-captioning") == chosen
     with pytest.raises(ValueError, match="`task: image-captioning` is not the run's, 'text-classification'"):
         chosen.for_task("text-classification")
+    with pytest.raises(ValueError, match=r"'image' and 'label' .* are the same column of the file, 'image'"):
+        write(folder, columns={"label": "image"}).for_task("image-classification")
     with pytest.raises(ValueError, match="has no samples for task 'juggling'"):
         dataset.for_task("juggling")
     with pytest.raises(DatasetError, match="`class_names:` is set, but the labels of task 'image-captioning' are not"):
         write(folder, {"image": "images/0.png", "caption": "x"}, class_names=["x"]).for_task(
             "image-captioning"
         ).listing()
+
+
+def test_half_characters_in_the_name_of_an_image(folder):
+    records = [{"image": name, "expression": "x", "box": [1, 1, 9, 9]} for name in ("0.png", "../images/\ud800.png")]
+    listing = write(folder, *records, images=folder / "images").for_task("referring-expression").listing()
+    assert listing.notes[0].startswith("1 of 2 samples")
 
 
 TASKS = """
