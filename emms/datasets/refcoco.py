@@ -50,11 +50,15 @@ class RefCOCO(Annotated):
             return os.path.join(folder, f"refs({self.split_by}).p")
         try:
             known = sorted(found[1] for name in os.listdir(folder) if (found := _REFS.fullmatch(name)))
-        except (OSError, ValueError) as cause:
-            raise DatasetError(f"folder '{folder}' cannot be read: {cause}; give the folder of refs(…).p") from cause
+        except OSError as cause:
+            raise DatasetError(
+                f"folder '{folder}' cannot be read: {cause.strerror}; give the folder of refs(…).p"
+            ) from cause
         if len(known) != 1:
-            what = f"more than one refs(…).p ({', '.join(known)}); choose with `split_by:`" if known else "no refs(…).p"
-            raise DatasetError(f"folder '{folder}' has {what}")
+            several = f"more than one refs(…).p ({', '.join(known)}); choose with `split_by:`"
+            raise DatasetError(
+                f"folder '{folder}' has {several if known else 'no refs(…).p; give the folder that has it'}"
+            )
         return os.path.join(folder, f"refs({known[0]}).p")
 
     @property

@@ -34,7 +34,11 @@ def written(path, columns):
 
 
 def test_cells(file):
-    assert list(arrow_rows(arrow_table(str(file)), str(file), ["text"])) == [{"text": "a"}, {"text": "b"}, {"text": "c"}]
+    assert list(arrow_rows(arrow_table(str(file)), str(file), ["text"])) == [
+        {"text": "a"},
+        {"text": "b"},
+        {"text": "c"},
+    ]
     named = {"image": [None, "b.png", None], "path": ["a.png", "b.png", None], "bytes": [None] * 3}
     assert {column: named_images(str(file), column) for column in named} == named
     assert arrow_image(str(file), "image", 0).read() == b"x"

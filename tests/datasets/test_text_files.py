@@ -48,7 +48,7 @@ def test_utf16_is_named(tmp_path):
         list(lines(written(tmp_path, "text".encode("utf-16"))))
 
 
-@pytest.mark.parametrize(("path", "reason"), [("missing.txt", "No such file"), (".", "a folder"), ("a\0b", "null")])
+@pytest.mark.parametrize(("path", "reason"), [("missing.txt", "No such file"), (".", "a folder")])
 def test_what_is_not_a_file(tmp_path, path, reason):
     with pytest.raises(DatasetError, match=reason):
         list(lines(str(tmp_path / path)))
