@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from emms.datasets.annotated import Annotated, Row
+from emms.datasets.annotated import AnnotatedImages, Row
 from emms.datasets.coco_files import CocoImage, images_by_id
 from emms.datasets.json_files import get, items, read_json
 from emms.datasets.plain_pickles import read_pickle
@@ -23,7 +23,7 @@ _REFS = re.compile(r"refs\((\w+)\)\.p")
 _LARGEST = 1e6  # pixels
 
 
-class RefCOCO(Annotated):
+class RefCOCO(AnnotatedImages):
     """A folder with refs(unc).p or the like, a pickle, and instances.json, which has the boxes.
 
     RefCOCO and RefCOCO+ (Yu et al. 2016, arXiv 1608.00272), RefCOCOg (Mao et al. 2016, arXiv 1511.02283). Each sentence
@@ -60,11 +60,6 @@ class RefCOCO(Annotated):
                 f"folder '{folder}' has {several if known else 'no refs(…).p; give the folder that has it'}"
             )
         return os.path.join(folder, f"refs({known[0]}).p")
-
-    @property
-    def image_folder(self) -> str:
-        """Folder of the images."""
-        return os.path.abspath(self.images)
 
     def rows(self) -> Iterator[Row]:
         """Yield the sentences of the split; their ids are the image and the id of the sentence.

@@ -4,12 +4,12 @@ from contextlib import suppress
 
 import pyarrow as pa
 import pytest
-from fuzzing import mutated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emms.datasets.arrow_files import DAMAGED, arrow_image, arrow_rows, arrow_table, named_images
 from emms.errors import BadSampleError, DatasetError
+from tests.datasets.readers import mutated
 
 IMAGES = {
     "image": pa.array(

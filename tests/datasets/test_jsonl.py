@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from fuzzing import JSON, counted, listed, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
@@ -11,6 +10,7 @@ from PIL import ExifTags, Image
 from emms.datasets.jsonl import JsonLines
 from emms.downstream import DOWNSTREAM
 from emms.errors import BadSampleError, DatasetError
+from tests.datasets.readers import JSON, check_listing, counted, mutated
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_damaged_files_give_samples_or_errors(tmp_path_factory, content):
     root = tmp_path_factory.mktemp("fuzz")
     (root / "x.jsonl").write_bytes(content)
     Image.new("RGB", (200, 100)).save(root / "0.png")
-    listed(JsonLines(path=root / "x.jsonl").for_task("referring-expression"))
+    check_listing(JsonLines(path=root / "x.jsonl").for_task("referring-expression"))
 
 
 NAMES = ["image", "label", "caption", "question", "answer", "context", "answer_start", "expression", "box", "width"]
@@ -242,7 +242,7 @@ def test_any_values_give_samples_or_errors(tmp_path_factory, task, records):
     root = tmp_path_factory.mktemp("fuzz")
     Image.new("RGB", (200, 100)).save(root / "0.png")
     dataset = write(root, *records).for_task(task)
-    listing = listed(dataset)
+    listing = check_listing(dataset)
     if listing is not None:
         several = sum(max(len(r["caption"]), 1) - 1 for r in records if isinstance(r["caption"], list))
         assert counted(listing) == len(records) + (several if task == "image-captioning" else 0)

@@ -7,7 +7,6 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fuzzing import counted, listed, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from emms.datasets.text_table import TextTable
 from emms.downstream.class_labels import spoken_name
 from emms.errors import DatasetError
+from tests.datasets.readers import check_listing, counted, mutated
 
 GLUE = 'sentence\tlabel\nhide new secretions from the "parental units \t0\n"a depressed fifteen-year-old\t1\n'
 
@@ -144,7 +144,7 @@ def test_what_the_csv_module_writes_is_read_and_nothing_is_lost(tmp_path_factory
     writer.writerows([("text", "label"), *rows])
     path.write_text(written.getvalue(), encoding="utf-8", newline="")
     dataset = TextTable(path=path)
-    listing = listed(dataset)
+    listing = check_listing(dataset)
     if listing is not None:
         kept = [text for text, label in rows if text.strip() and spoken_name(label)]
         assert [text for text, _, _ in samples(dataset)] == kept
@@ -155,7 +155,7 @@ def test_what_the_csv_module_writes_is_read_and_nothing_is_lost(tmp_path_factory
 def test_damaged_files_give_samples_or_errors(tmp_path_factory, extension, content):
     path = tmp_path_factory.mktemp("fuzz") / f"x{extension}"
     path.write_bytes(content)
-    listed(TextTable(path=path))
+    check_listing(TextTable(path=path))
 
 
 @given(st.data())
@@ -164,4 +164,4 @@ def test_parquet_that_is_cut_off_is_an_error(tmp_path_factory, data):
     pq.write_table(pa.table({"text": ["a", "b"], "label": [1, 2]}), path)
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
-    assert listed(TextTable(path=path)) is None
+    assert check_listing(TextTable(path=path)) is None
