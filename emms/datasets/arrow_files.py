@@ -49,7 +49,7 @@ def _valid_column(path: str, state: tuple[int, ...], column: str) -> pa.ChunkedA
 def arrow_rows(table: pa.Table, path: str, columns: list[str]) -> Iterator[dict[str, Any]]:
     """Yield the cells of each row in these columns.
 
-    Raises DatasetError if a column has values that Python has not, `DAMAGED` if the file is damaged.
+    Raises DatasetError if a column has values that Python cannot represent, `DAMAGED` if the file is damaged.
     """
     for batch in table.select(columns).to_batches(_BATCH):
         batch.validate(full=True)

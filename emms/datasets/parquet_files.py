@@ -58,8 +58,8 @@ def stream_rows(file: pq.ParquetFile, path: str, columns: Mapping[str, str]) -> 
 
     columns: the columns to read, each with the setting that names it, for messages.
 
-    Raises DatasetError if a column is missing or has values that Python has not; pyarrow.ArrowException if the file is
-    damaged.
+    Raises DatasetError if a column is missing or has values that Python cannot represent, pyarrow.ArrowException if the
+    file is damaged.
     """
     for column, setting in columns.items():
         column_type(path, file, column, setting)

@@ -55,7 +55,7 @@ def read_pickle(path: Path | str) -> Any:
 
 
 class _Plain(pickle.Unpickler):
-    """A second line of defence: `_check` has refused all opcodes that lead here."""
+    """Refuses what could run code once more, although `_check` has refused all opcodes that lead here."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise DatasetError(f"the pickle names {module}.{name}; only lists, dictionaries, numbers and strings are read")

@@ -38,6 +38,8 @@ def _text(line: bytes, number: int, path: Path | str, fallback: str | None) -> s
         if line.startswith(_UTF16_BOMS):
             raise DatasetError(f"'{path}' is text in UTF-16; convert it to UTF-8")
         line = line.removeprefix(_UTF8_BOM)
+    if number == 1 and not line.endswith(b"\n") and b"\r" in line.rstrip(b"\r"):  # the only line: would be one sample
+        raise DatasetError(f"'{path}' has lines that end with CR alone; convert the line ends to LF or CRLF")
     line = line.removesuffix(b"\n").removesuffix(b"\r")
     try:
         return line.decode()
