@@ -33,7 +33,7 @@ def test_only_line_feeds_end_a_line(tmp_path):
 
 
 def test_carriage_returns_as_the_only_line_ends(tmp_path):
-    with pytest.raises(DatasetError, match="lines.txt' has lines that end with CR alone; convert"):
+    with pytest.raises(DatasetError, match=r"lines.txt' has lines that end with CR alone; convert"):
         list(lines(written(tmp_path, b"1.jpg a dog\r2.jpg a cat\r")))
 
 
