@@ -8,10 +8,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 
 
-def _not_blank(path: Any) -> Any:
+def _usable(path: Any) -> Any:
     # Path("") is the current folder, which an empty setting or shell variable is unlikely to mean.
     if isinstance(path, str) and not path.strip():
         raise ValueError("is empty; name a file or a folder, or '.' for the current folder")
+    if "\0" in str(path):
+        raise ValueError("has a null character, which no path can have; remove it")
     return path
 
 
@@ -22,5 +24,5 @@ def _expanded(path: Path) -> Path:
         raise ValueError(f"is in the home folder of an unknown user, {path.parts[0]}; write it in full") from cause
 
 
-UserPath = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_expanded)]
-"""A path with `~` expanded; must not be empty."""
+UserPath = Annotated[Path, BeforeValidator(_usable), AfterValidator(_expanded)]
+"""A path with `~` expanded; must not be empty or have null characters."""

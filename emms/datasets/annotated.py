@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from emms.datasets.annotated_columns import Columns
 from emms.datasets.base import LISTING, Dataset, Listing
@@ -19,6 +20,7 @@ from emms.datasets.merged_labels import class_key, merged
 from emms.datasets.parquet_paths import NamedFiles
 from emms.downstream import Downstream, Sample, downstream
 from emms.errors import DatasetError, printable
+from emms.paths import UserPath
 
 _SHOWN = 3
 
@@ -81,6 +83,23 @@ class Annotated(Dataset):
     def reading(self) -> dict[str, Any]:
         """Return what determines a sample, given its file and its fields in the listing: that it is an image file."""
         return {"reads": "image file"}
+
+
+class AnnotatedImages(Annotated):
+    """Base class of formats whose images are files in a folder of their own."""
+
+    path: UserPath = Field(description="The file of annotations.")
+    images: UserPath = Field(description="The folder of the images.")
+
+    @property
+    def source(self) -> str:
+        """Path of the annotations, for messages."""
+        return os.path.abspath(self.path)
+
+    @property
+    def image_folder(self) -> str:
+        """Folder of the images."""
+        return os.path.abspath(self.images)
 
 
 def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: str | None = "") -> Listing:

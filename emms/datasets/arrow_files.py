@@ -14,14 +14,22 @@ from emms.datasets.parquet_files import is_bytes, is_struct_of_image, is_text
 from emms.errors import BadSampleError, DatasetError, printable
 from emms.files import check_regular
 
+DAMAGED = (OSError, pa.ArrowException, KeyError, UnicodeDecodeError)
+"""What reading a damaged file raises; the last two: one without the columns of its dataset, or with names as bytes."""
+
 _BATCH = 1024  # rows decoded at once
 
 
 def arrow_table(path: str) -> pa.Table:
-    """Return a table whose columns stay on disk until they are read. Raises OSError or pyarrow.ArrowException."""
+    """Return a table whose columns stay on disk until they are read. Raises `DAMAGED`."""
+    return _table(path, _state(path))
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """Return what changes when a file does."""
     check_regular(path)
     state = os.stat(path)
-    return _table(path, (state.st_size, state.st_mtime_ns, state.st_ino))
+    return state.st_size, state.st_mtime_ns, state.st_ino
 
 
 @lru_cache(maxsize=64)
@@ -30,33 +38,44 @@ def _table(path: str, state: tuple[int, ...]) -> pa.Table:
         return pa.ipc.open_stream(file).read_all()
 
 
+@lru_cache(maxsize=64)
+def _valid_column(path: str, state: tuple[int, ...], column: str) -> pa.ChunkedArray:
+    """Return a column that is safe to read: wrong offsets in a damaged file would crash the interpreter."""
+    values = _table(path, state)[column]
+    values.validate(full=True)
+    return values
+
+
 def arrow_rows(table: pa.Table, path: str, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield the cells of each row in these columns. Raises DatasetError if a column has values that Python has not."""
+    """Yield the cells of each row in these columns.
+
+    Raises DatasetError if a column has values that Python cannot represent, `DAMAGED` if the file is damaged.
+    """
     for batch in table.select(columns).to_batches(_BATCH):
         batch.validate(full=True)
         try:
             yield from batch.to_pylist()
-        except (ValueError, OverflowError) as cause:
+        except (ValueError, OverflowError, KeyError) as cause:  # KeyError: an unknown time zone
             raise DatasetError(f"'{path}' cannot be read: {printable(cause)}") from cause
 
 
-def named_images(table: pa.Table, path: str, column: str) -> list[str | None]:
+def named_images(path: str, column: str) -> list[str | None]:
     """Return the path in each cell of a column of images; None where the cell has the image itself, or is null.
 
-    Raises DatasetError if the column is of another type.
+    Raises DatasetError if the column is of another type, `DAMAGED` if the file is damaged.
     """
-    kind = table.schema.field(column).type
-    if is_text(kind):
-        return table[column].to_pylist()
-    if is_bytes(kind):
-        return [None] * len(table)
-    if not is_struct_of_image(kind):
+    cells = _valid_column(path, _state(path), column)
+    if is_text(cells.type):
+        return cells.to_pylist()
+    if is_bytes(cells.type):
+        return [None] * len(cells)
+    if not is_struct_of_image(cells.type):
         raise DatasetError(
-            f"column '{column}' of '{path}' has type {kind}; images are bytes, structs of bytes and path, or paths: "
-            f"name another column with `columns: {{image: …}}`"
+            f"column '{column}' of '{path}' has type {cells.type}; images are bytes, structs of bytes and path, or "
+            f"paths: name another column with `columns: {{image: …}}`"
         )
     named: list[str | None] = []
-    for chunk in table[column].chunks:
+    for chunk in cells.chunks:
         in_cell = chunk.field("bytes").is_valid().to_pylist()
         paths = chunk.field("path").to_pylist()
         whole = chunk.is_valid().to_pylist()
@@ -67,8 +86,8 @@ def named_images(table: pa.Table, path: str, column: str) -> list[str | None]:
 def arrow_image(path: str, column: str, row: int) -> io.BytesIO:
     """Return the bytes of the image in a cell. Raises BadSampleError."""
     try:
-        cell = arrow_table(path)[column][row].as_py()
-    except (OSError, KeyError, IndexError, pa.ArrowException) as cause:
+        cell = _valid_column(path, _state(path), column)[row].as_py()
+    except (*DAMAGED, IndexError) as cause:
         raise BadSampleError(f"row {row} of '{path}' cannot be read ({cause}); restore the file") from cause
     image = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(image, bytes):  # null, or an empty path

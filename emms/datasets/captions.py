@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -10,10 +9,9 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from emms.datasets.annotated import Annotated, Row
+from emms.datasets.annotated import AnnotatedImages, Row
 from emms.datasets.clean_text import clean
 from emms.downstream.image_captioning import ImageCaptioning
-from emms.paths import UserPath
 
 
 class Caption(NamedTuple):
@@ -28,28 +26,16 @@ class Caption(NamedTuple):
     """Why it is left out, as in `Row`."""
 
 
-class Captions(Annotated):
+class Captions(AnnotatedImages):
     """Base class of formats of captions. Subclasses yield `read`."""
 
     tasks: ClassVar = frozenset({ImageCaptioning.name})
 
-    path: UserPath = Field(description="The file of captions.")
-    images: UserPath = Field(description="The folder of the images.")
     captions: Literal["all", "first", "mean"] = Field(
         "all",
         description="What to do with several captions of an image: `all` makes each a sample, `first` takes the "
         "first one, `mean` makes one sample whose label is the mean of the captions' embeddings.",
     )
-
-    @property
-    def source(self) -> str:
-        """Path of the annotations, for messages."""
-        return os.path.abspath(self.path)
-
-    @property
-    def image_folder(self) -> str:
-        """Folder of the images."""
-        return os.path.abspath(self.images)
 
     @abstractmethod
     def read(self) -> Iterator[Caption]:

@@ -13,7 +13,8 @@ from emms.datasets.text_files import lines
 from emms.errors import DatasetError, printable
 from emms.paths import UserPath
 
-_QUESTION = re.compile(r"(.*?)\W*(?:\b(?:in|on|of)\s+)?(?:\bthe\s+|\bthis\s+)?\bimage\s*(\d+)\s*\?*\s*", re.IGNORECASE)
+# The lookbehind makes the search linear in the length of a line.
+_IMAGE = re.compile(r"(?<!\W)\W*(?:\b(?:in|on|of)\s+)?(?:\b(?:the|this)\s+)?\bimage\s*(\d{1,9})[\s?]*\Z", re.IGNORECASE)
 
 
 class DAQUAR(Questions):
@@ -31,14 +32,16 @@ class DAQUAR(Questions):
         """Yield the questions. Raises DatasetError, with the line, for an answer without a question."""
         question: Question | None = None
         for number, line in lines(self.source):
-            if not line.strip():
+            text = line.strip()
+            if not text:
                 continue
-            found = _QUESTION.fullmatch(line.strip())
+            found = _IMAGE.search(text)
             if found:
                 if question:
                     yield question._replace(problem="have no answer")
-                text = f"{found[1]} ?" if found[1] else ""
-                question = Question(f"image{int(found[2])}.png", text, "", f"line {number}")
+                asked = text[: found.start()]
+                image = f"image{int(found[1])}.png"
+                question = Question(image, f"{asked} ?" if asked else "", "", f"line {number}")
             elif question:
                 yield question._replace(answer=_joined(line))
                 question = None

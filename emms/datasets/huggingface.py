@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, Literal
 
-import pyarrow as pa
 from pydantic import ConfigDict, Field
 
 from emms.datasets.annotated import Row, list_rows
-from emms.datasets.arrow_files import arrow_image, arrow_rows, arrow_table, named_images
+from emms.datasets.arrow_files import DAMAGED, arrow_image, arrow_rows, arrow_table, named_images
 from emms.datasets.base import Listing, Sample
 from emms.datasets.huggingface_files import Split, load_split
 from emms.datasets.images import image_size, read_image
@@ -94,7 +93,7 @@ class HuggingFace(TaskTable):
         for path in split.files:
             try:
                 table = arrow_table(path)
-                images = self._images(table, path, root)
+                images = self._images(path, root)
                 for position, record in enumerate(arrow_rows(table, path, columns)):
                     for column in names.keys() & record.keys():
                         record[column] = _class_name(record[column], names[column])
@@ -109,18 +108,18 @@ class HuggingFace(TaskTable):
                         places[row.id] = place
                         yield row
                     count += 1
-            except (OSError, pa.ArrowException) as cause:
+            except DAMAGED as cause:
                 raise DatasetError(f"'{path}' cannot be read as Arrow: {cause}; restore it") from cause
         if count != split.rows:
             raise DatasetError(
                 f"the files of '{self.source}' have {count} rows, but the dataset has {split.rows}; save it again"
             )
 
-    def _images(self, table: pa.Table, path: str, root: str) -> list[tuple[str, int]]:
+    def _images(self, path: str, root: str) -> list[tuple[str, int]]:
         """Return the file of each row's image, and its position there; nothing if the task has no images."""
         if "image" not in self.downstream.inputs():
             return []
-        named = named_images(table, path, self.column("image"))
+        named = named_images(path, self.column("image"))
         files = NamedFiles(self.source, root, frozenset()).resolve(named)
         for name, file in zip(named, files, strict=True):
             if file is not None and file.endswith(_ARROW):

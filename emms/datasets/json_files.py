@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -28,9 +29,8 @@ def read_json(path: Path | str, keys: Container[str] | None = None) -> Any:
             content = text.read()
     except UnicodeDecodeError as cause:
         raise _not_utf8(f"'{path}'") from cause
-    except (OSError, ValueError) as cause:  # ValueError: a null character in the path
-        reason = getattr(cause, "strerror", None) or cause
-        raise DatasetError(f"'{printable(path)}' cannot be read: {reason}; give the path of a file") from cause
+    except OSError as cause:
+        raise DatasetError(f"'{printable(path)}' cannot be read: {cause.strerror}; give the path of a file") from cause
     return parse_json(content, f"'{path}'", keys)
 
 
@@ -44,7 +44,7 @@ def parse_json(data: bytes | str, where: str, keys: Container[str] | None = None
     def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(pairs)
         if len(content) < len(pairs):
-            repeated = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+            ((repeated, _),) = Counter(key for key, _ in pairs).most_common(1)
             raise DatasetError(f"{where} has an object with the key '{printable(repeated)}' twice; remove one of them")
         return content if keys is None else {key: value for key, value in pairs if key in keys}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
 
 from emms.datasets.annotated import Row
+from emms.datasets.clean_text import clean
 from emms.datasets.images import image_size
 from emms.datasets.json_files import parse_json
 from emms.datasets.parquet_paths import NamedFiles
@@ -43,7 +44,7 @@ class JsonLines(TaskTable):
 
     def rows(self) -> Iterator[Row]:
         """Yield the samples. Raises DatasetError, with the line, if one is not a JSON object or lacks a key."""
-        convert, required = self.records(), [self.column(name) for name in self.required()]
+        convert, required = self.records(), {self.column(name): "columns" for name in self.required()}
         files = NamedFiles(self.source, os.path.abspath(self.image_folder), frozenset(), "images")
         has_image = "image" in self.downstream.inputs()
         for number, record in json_lines(self.source):
@@ -52,15 +53,16 @@ class JsonLines(TaskTable):
             image = record[self.column("image")] if has_image else ""
             if image is not None and not isinstance(image, str):
                 raise DatasetError(f"the image in {where} of '{self.source}' is not the path of a file; fix it")
+            image = clean(image or "").strip()
 
-            def size(image: str | None = image, where: str = where) -> tuple[int, int]:
+            def size(image: str = image, where: str = where) -> tuple[int, int]:
                 (path,) = files.resolve([image], [where])
                 if path is None:
                     raise BadSampleError("null or empty; give the line an image")
                 return image_size(path)
 
             for row in convert.rows(record, f"{os.path.basename(self.source)}:{number}", where, self.source, size):
-                yield replace(row, image=image or "")
+                yield replace(row, image=image)
 
 
 def json_lines(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -73,11 +75,14 @@ def json_lines(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, record
 
 
-def check_keys(record: dict[str, Any], required: list[str], where: str) -> None:
-    """Raise DatasetError, with the place `where`, if a record lacks one of these keys."""
-    for key in required:
+def check_keys(record: dict[str, Any], required: Mapping[str, str], where: str) -> None:
+    """Raise DatasetError, with the place `where`, if a record lacks one of these keys.
+
+    required: the keys, each with the setting that names it, for messages.
+    """
+    for key, setting in required.items():
         if key not in record:
             raise DatasetError(
                 f"{where} has no key '{key}'{did_you_mean(key, record)} (its keys: {', '.join(record)}); name the "
-                f"right one with `columns:`"
+                f"right one with `{setting}:`"
             )

@@ -58,8 +58,8 @@ def stream_rows(file: pq.ParquetFile, path: str, columns: Mapping[str, str]) -> 
 
     columns: the columns to read, each with the setting that names it, for messages.
 
-    Raises DatasetError if a column is missing or has values that Python has not; pyarrow.ArrowException if the file is
-    damaged.
+    Raises DatasetError if a column is missing or has values that Python cannot represent, pyarrow.ArrowException if the
+    file is damaged.
     """
     for column, setting in columns.items():
         column_type(path, file, column, setting)
@@ -70,7 +70,7 @@ def stream_rows(file: pq.ParquetFile, path: str, columns: Mapping[str, str]) -> 
             cells.validate(full=True)
             try:
                 values.append(cells.to_pylist())
-            except (ValueError, OverflowError) as cause:
+            except (ValueError, OverflowError, KeyError) as cause:  # KeyError: an unknown time zone
                 raise DatasetError(f"column '{column}' of '{path}' cannot be read: {printable(cause)}") from cause
         for row in zip(*values, strict=True):
             yield dict(zip(columns, row, strict=True))

@@ -38,9 +38,8 @@ def read_pickle(path: Path | str) -> Any:
     try:
         with open_regular(str(path)) as file:
             data = file.read()
-    except (OSError, ValueError) as cause:  # ValueError: a null character in the path
-        reason = getattr(cause, "strerror", None) or cause
-        raise DatasetError(f"'{printable(path)}' cannot be read: {reason}; give the path of a file") from cause
+    except OSError as cause:
+        raise DatasetError(f"'{printable(path)}' cannot be read: {cause.strerror}; give the path of a file") from cause
     if not data.startswith(b"\x80"):  # protocol 0 is text, and may have been unpacked with the line ends of Windows
         data = data.replace(b"\r\n", b"\n")
     _check(data, path)
@@ -56,7 +55,7 @@ def read_pickle(path: Path | str) -> Any:
 
 
 class _Plain(pickle.Unpickler):
-    """A second line of defence: `_check` has refused all opcodes that lead here."""
+    """Refuses what could run code once more, although `_check` has refused all opcodes that lead here."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise DatasetError(f"the pickle names {module}.{name}; only lists, dictionaries, numbers and strings are read")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -13,10 +12,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from emms.datasets.annotated import Annotated, Row
+from emms.datasets.annotated import AnnotatedImages, Row
 from emms.datasets.base import Listing
 from emms.downstream.visual_question_answering import VisualQuestionAnswering
-from emms.paths import UserPath
 
 
 class Question(NamedTuple):
@@ -32,28 +30,16 @@ class Question(NamedTuple):
     """Why it is left out, as in `Row`."""
 
 
-class Questions(Annotated):
+class Questions(AnnotatedImages):
     """Base class of formats of questions about images. Subclasses yield `read`."""
 
     tasks: ClassVar = frozenset({VisualQuestionAnswering.name})
 
-    path: UserPath = Field(description="The file of questions.")
-    images: UserPath = Field(description="The folder of the images.")
     top_answers: int | None = Field(
         None,
         ge=2,
         description="Only the samples with this many most frequent answers are used. The default is all of them.",
     )
-
-    @property
-    def source(self) -> str:
-        """Path of the annotations, for messages."""
-        return os.path.abspath(self.path)
-
-    @property
-    def image_folder(self) -> str:
-        """Folder of the images."""
-        return os.path.abspath(self.images)
 
     @abstractmethod
     def read(self) -> Iterator[Question]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from emms.datasets.annotated import Annotated, Row
+from emms.datasets.annotated import AnnotatedImages, Row
 from emms.datasets.coco_files import CocoImage, images_by_id
 from emms.datasets.json_files import get, items, read_json
 from emms.datasets.plain_pickles import read_pickle
@@ -23,7 +23,7 @@ _REFS = re.compile(r"refs\((\w+)\)\.p")
 _LARGEST = 1e6  # pixels
 
 
-class RefCOCO(Annotated):
+class RefCOCO(AnnotatedImages):
     """A folder with refs(unc).p or the like, a pickle, and instances.json, which has the boxes.
 
     RefCOCO and RefCOCO+ (Yu et al. 2016, arXiv 1608.00272), RefCOCOg (Mao et al. 2016, arXiv 1511.02283). Each sentence
@@ -50,17 +50,16 @@ class RefCOCO(Annotated):
             return os.path.join(folder, f"refs({self.split_by}).p")
         try:
             known = sorted(found[1] for name in os.listdir(folder) if (found := _REFS.fullmatch(name)))
-        except (OSError, ValueError) as cause:
-            raise DatasetError(f"folder '{folder}' cannot be read: {cause}; give the folder of refs(…).p") from cause
+        except OSError as cause:
+            raise DatasetError(
+                f"folder '{folder}' cannot be read: {cause.strerror}; give the folder of refs(…).p"
+            ) from cause
         if len(known) != 1:
-            what = f"more than one refs(…).p ({', '.join(known)}); choose with `split_by:`" if known else "no refs(…).p"
-            raise DatasetError(f"folder '{folder}' has {what}")
+            several = f"more than one refs(…).p ({', '.join(known)}); choose with `split_by:`"
+            raise DatasetError(
+                f"folder '{folder}' has {several if known else 'no refs(…).p; give the folder that has it'}"
+            )
         return os.path.join(folder, f"refs({known[0]}).p")
-
-    @property
-    def image_folder(self) -> str:
-        """Folder of the images."""
-        return os.path.abspath(self.images)
 
     def rows(self) -> Iterator[Row]:
         """Yield the sentences of the split; their ids are the image and the id of the sentence.

@@ -74,7 +74,8 @@ class TaskTable(Annotated):
     def for_task(self, task: str) -> Self:
         """Return this dataset with samples of a downstream task.
 
-        Raises ValueError if tables cannot have them, if `task` is another one, or if `columns` names others than its.
+        Raises ValueError if tables cannot have them, if `task` is another one, or if `columns` names others than its
+        or the same one twice.
         """
         super().for_task(task)
         if self.task not in (None, task):
@@ -87,7 +88,19 @@ class TaskTable(Annotated):
                     f"`columns:` names '{column}', which task '{task}' does not have{did_you_mean(column, known)} "
                     f"(its columns: {', '.join(known)})"
                 )
+        chosen._check_different()
         return chosen
+
+    def _check_different(self) -> None:
+        """Raise ValueError if two columns of the task are the same one of the file: inputs would have the label."""
+        names: dict[str, str] = {}
+        for name in [*self.required(), *(name for name in self.downstream.optional if name in self.columns)]:
+            other = names.setdefault(self.column(name), name)
+            if other != name:
+                raise ValueError(
+                    f"'{other}' and '{name}' of task '{self.downstream.name}' are the same column of the file, "
+                    f"'{self.column(name)}'; name the right one with `columns:`"
+                )
 
     def listing(self) -> Listing:
         """List the samples. Records with a blank label or text are left out, and counted in a note."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from emms.errors import DatasetError
+from emms.errors import DatasetError, printable
 from emms.files import open_regular
 
 _MAX_LINE = 16 << 20  # bytes; a file without line ends should not fill the memory
@@ -26,11 +26,7 @@ def lines(path: Path | str, fallback: str | None = None) -> Iterator[tuple[int, 
             for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE + 1), b""), 1):
                 yield number, _text(line, number, path, fallback)
     except OSError as cause:
-        raise DatasetError(f"'{path}' cannot be read: {cause.strerror or cause}; give the path of a file") from cause
-    except ValueError as cause:
-        if isinstance(cause, DatasetError):
-            raise
-        raise DatasetError(f"{str(path)!r} cannot be read: {cause}; fix the path") from cause  # a null character
+        raise DatasetError(f"'{printable(path)}' cannot be read: {cause.strerror}; give the path of a file") from cause
 
 
 def _text(line: bytes, number: int, path: Path | str, fallback: str | None) -> str:
@@ -42,6 +38,8 @@ def _text(line: bytes, number: int, path: Path | str, fallback: str | None) -> s
         if line.startswith(_UTF16_BOMS):
             raise DatasetError(f"'{path}' is text in UTF-16; convert it to UTF-8")
         line = line.removeprefix(_UTF8_BOM)
+    if number == 1 and not line.endswith(b"\n") and b"\r" in line.rstrip(b"\r"):  # the only line: would be one sample
+        raise DatasetError(f"'{path}' has lines that end with CR alone; convert the line ends to LF or CRLF")
     line = line.removesuffix(b"\n").removesuffix(b"\r")
     try:
         return line.decode()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from emms.datasets.annotated import Annotated, Row
 from emms.datasets.base import Listing
@@ -51,6 +51,15 @@ class TextTable(Annotated):
         "any other (`none`). The default is `double` in .csv and `none` in .tsv.",
     )
 
+    @model_validator(mode="after")
+    def _different_columns(self) -> TextTable:
+        columns = [self.text_column, self.label_column, *([] if self.pair_column is None else [self.pair_column])]
+        if len(set(columns)) < len(columns):
+            raise ValueError(
+                f"two of text, pair and label are the same column ({', '.join(columns)}); name another one"
+            )
+        return self
+
     @property
     def source(self) -> str:
         """Path of the file."""
@@ -74,29 +83,33 @@ class TextTable(Annotated):
             columns["pair"] = self.pair_column
         convert = Records(self.downstream, {"pair": "pair", **{name: name for name in columns}}, "xywh")
         stem = os.path.basename(self.source)
-        for number, where, cells in self._cells(list(columns.values())):
-            record = dict(zip(columns, cells, strict=True))
+        settings = {column: f"{name}_column" for name, column in columns.items()}
+        for number, where, cells in self._cells(settings):
+            record = {name: cells[column] for name, column in columns.items()}
             (row,) = convert.rows(record, f"{stem}:{number}", where, self.source, _no_image)
             if self.pair_column is not None and not row.fields["context"].strip():
                 row = replace(row, problem=f"have a blank {self.pair_column}")
             yield row
 
-    def _cells(self, columns: list[str]) -> Iterator[tuple[int, str, list[Any]]]:
-        """Yield the number, the place and the cells of each row."""
+    def _cells(self, settings: dict[str, str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Yield the number, the place and the cells of each row, by column.
+
+        settings: the columns, each with the setting that names it, for messages.
+        """
         extension = self._extension()
         if extension == ".parquet":
             with opened(self.source) as file:
-                for number, record in enumerate(stream_rows(file, self.source, dict.fromkeys(columns, "text_column"))):
-                    yield number, f"row {number}", [record[column] for column in columns]
+                for number, record in enumerate(stream_rows(file, self.source, settings)):
+                    yield number, f"row {number}", record
         elif extension in _DELIMITERS:
             delimiter = self.delimiter or _DELIMITERS[extension]
             quoting = self.quoting or ("none" if extension == ".tsv" else "double")
-            for number, cells in separated(self.source, columns, delimiter, quoting):
-                yield number, f"line {number}", list(cells)
+            for number, cells in separated(self.source, settings, delimiter, quoting):
+                yield number, f"line {number}", cells
         else:
             for number, record in json_lines(self.source):
-                check_keys(record, columns, f"line {number} of '{self.source}'")
-                yield number, f"line {number}", [record[column] for column in columns]
+                check_keys(record, settings, f"line {number} of '{self.source}'")
+                yield number, f"line {number}", record
 
     def _extension(self) -> str:
         extension = os.path.splitext(self.source)[1].lower()

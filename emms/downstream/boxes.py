@@ -28,8 +28,8 @@ def in_bins(left: float, top: float, right: float, bottom: float, width: float, 
     top, bottom = max(top, 0.0), min(bottom, height)
     if not (left < right and top < bottom):  # also if a number is nan
         return None
-    x, y = BINS / width, BINS / height
-    return Box(*(min(int(value), BINS - 1) for value in (left * x, top * y, right * x, bottom * y)))
+    shares = (left / width, top / height, right / width, bottom / height)
+    return Box(*(min(int(share * BINS), BINS - 1) for share in shares))
 
 
 def box_label(expression: str, box: Box) -> str:

@@ -20,8 +20,8 @@ class VisualQuestion(Sample):
     text: str
 
 
-class _Questions(Downstream):
-    """What does not depend on the kind of labels."""
+class _VisualQuestions(Downstream):
+    """What answers as classes and answers as text have in common."""
 
     name = "visual-question-answering"
     sample = VisualQuestion
@@ -31,11 +31,15 @@ class _Questions(Downstream):
     throughput = "samples/s"
 
 
-class AnswersAsText(_Questions, OwnLabels):
-    """Answers as text: `labels: text`."""
+class AnswersAsText(_VisualQuestions, OwnLabels):
+    """Answers as text: `labels: text`.
+
+    Readers merge answers that differ only in case, white space, underscores or hyphens, as they do for classes: the
+    metric of VQA v2 compares answers without regard to case and punctuation (Goyal et al. 2017, arXiv 1612.00837).
+    """
 
 
-class VisualQuestionAnswering(_Questions, ClassLabels):
+class VisualQuestionAnswering(_VisualQuestions, ClassLabels):
     """Answers as classes, as in Meng et al. 2023."""
 
     template = "{label}"

@@ -11,6 +11,12 @@ from PIL import Image
 from emms.datasets import Dataset, Listing
 from emms.errors import EMMSError
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+"""Any JSON, with halves of characters."""
 LEFT_OUT = re.compile(r"(\d+) of (\d+) samples .* left out", re.DOTALL)
 
 
@@ -39,6 +45,11 @@ def column(listing: Listing, name: str) -> list:
     return listing.samples[name].to_list()
 
 
+def counted(listing: Listing) -> int:
+    """Return the number of listed samples and of those that the notes say are left out."""
+    return len(listing.samples) + left_out(listing)
+
+
 def check_listing(dataset: Dataset) -> Listing | None:
     """List a dataset whose files may be damaged: return its listing, which must be consistent, or None if refused."""
     try:
@@ -49,7 +60,7 @@ def check_listing(dataset: Dataset) -> Listing | None:
     assert not samples["id"].is_duplicated().any()
     assert samples.null_count().sum_horizontal().item() == 0
     assert set(samples["label"]) == set(range(len(listing.labels)))
-    root = str(dataset.images) if hasattr(dataset, "images") else ""
+    root = str(getattr(dataset, "images", None) or "")
     assert all(path.startswith(root) for path in samples["path"])
     for text in [*listing.labels, *listing.notes, *samples["id"]]:
         text.encode()  # no halves of characters

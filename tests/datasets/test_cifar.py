@@ -5,12 +5,12 @@ import struct
 
 import numpy as np
 import pytest
-from fuzzing import mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emms.datasets.cifar import read_batch
 from emms.errors import DatasetError
+from tests.datasets.readers import mutated
 
 
 def text(value: bytes) -> bytes:

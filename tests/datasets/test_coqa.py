@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from fuzzing import counted, listed, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emms.datasets.coqa import CoQA
 from emms.downstream.text_question_answering import UNANSWERABLE
 from emms.errors import DatasetError
+from tests.datasets.readers import check_listing, counted, mutated
 
 STORY = "Once upon a time, in a barn near a farm house, there lived a little white kitten named Cotton."
 
@@ -92,12 +92,12 @@ def test_damaged_files_give_samples_or_errors(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("fuzz") / "x.json"
     write(path, [turn(1, "q"), turn(2, "r")], [turn(1, "a", "Once"), turn(2, "unknown", "unknown")])
     path.write_bytes(data.draw(st.binary() | mutated(path.read_bytes())))
-    listed(CoQA(path=path))
+    check_listing(CoQA(path=path))
 
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4) | st.just("Unknown"), st.integers()), min_size=1))
 def test_no_sample_is_lost(tmp_path_factory, turns):
     path = tmp_path_factory.mktemp("fuzz") / "x.json"
     answers = [{**turn(i, a, "x"), "span_start": start} for i, (_, a, start) in enumerate(turns)]
-    listing = listed(write(path, [turn(i, q) for i, (q, _, _) in enumerate(turns)], answers))
+    listing = check_listing(write(path, [turn(i, q) for i, (q, _, _) in enumerate(turns)], answers))
     assert listing is None or counted(listing) == len(turns)

@@ -65,6 +65,12 @@ def test_the_end_of_a_question_names_the_image(make, line, text):
     assert (column(listing, "id")[-1], column(listing, "text")[-1]) == ("image3.png#2", text)
 
 
+@pytest.mark.parametrize("line", ["!" * 300_000 + "x", "image1" + " " * 300_000 + "x", "image" + "1" * 300_000])
+def test_long_lines_are_read_at_once(make, line):
+    with pytest.raises(DatasetError, match=r"line 7 .*, not a question"):
+        make(CONTENT + line.encode()).listing()
+
+
 def test_questions_without_an_answer_are_left_out(make):
     listing = make(CONTENT + b"what is red in the image3 ?\n\nwhat is left in the image3 ?\nlamp\n").listing()
     assert column(listing, "text")[-1] == "what is left ?"

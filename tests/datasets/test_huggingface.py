@@ -6,13 +6,13 @@ from pathlib import Path
 
 import datasets
 import pytest
-from fuzzing import counted, listed, mutated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from emms.datasets.huggingface import HuggingFace
 from emms.errors import BadSampleError, DatasetError
+from tests.datasets.readers import check_listing, counted, mutated
 
 
 def png(value):
@@ -190,7 +190,7 @@ def test_no_sample_is_lost(tmp_path_factory, task, rows):
     columns = {name: [row[name] for row in rows] for name in features}
     columns["image"] = [data if data is None else {"bytes": data, "path": None} for data in columns["image"]]
     dataset = saved(tmp_path_factory.mktemp("fuzz"), columns, features).for_task(task)
-    listing = listed(dataset)
+    listing = check_listing(dataset)
     if listing is not None:
         assert counted(listing) == len(rows)
         for record in listing.samples.to_dicts():
@@ -209,4 +209,4 @@ def test_damaged_folders_give_samples_or_errors(tmp_path_factory, data):
     dataset = saved(folder, {"text": ["a", "b"], "label": ["x", "y"]}).for_task("text-classification")
     file = data.draw(st.sampled_from(sorted(p for p in Path(folder).rglob("*.json"))))
     file.write_bytes(data.draw(mutated(file.read_bytes())))
-    listed(dataset)
+    check_listing(dataset)

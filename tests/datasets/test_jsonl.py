@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from fuzzing import JSON, counted, listed, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
@@ -11,6 +10,7 @@ from PIL import ExifTags, Image
 from emms.datasets.jsonl import JsonLines
 from emms.downstream import DOWNSTREAM
 from emms.errors import BadSampleError, DatasetError
+from tests.datasets.readers import JSON, check_listing, counted, mutated
 
 
 @pytest.fixture
@@ -174,12 +174,20 @@ def test_tasks_and_columns(folder):
     assert chosen.for_task("image-captioning") == chosen
     with pytest.raises(ValueError, match="`task: image-captioning` is not the run's, 'text-classification'"):
         chosen.for_task("text-classification")
+    with pytest.raises(ValueError, match=r"'image' and 'label' .* are the same column of the file, 'image'"):
+        write(folder, columns={"label": "image"}).for_task("image-classification")
     with pytest.raises(ValueError, match="has no samples for task 'juggling'"):
         dataset.for_task("juggling")
     with pytest.raises(DatasetError, match="`class_names:` is set, but the labels of task 'image-captioning' are not"):
         write(folder, {"image": "images/0.png", "caption": "x"}, class_names=["x"]).for_task(
             "image-captioning"
         ).listing()
+
+
+def test_half_characters_in_the_name_of_an_image(folder):
+    records = [{"image": name, "expression": "x", "box": [1, 1, 9, 9]} for name in ("0.png", "../images/\ud800.png")]
+    listing = write(folder, *records, images=folder / "images").for_task("referring-expression").listing()
+    assert listing.notes[0].startswith("1 of 2 samples")
 
 
 TASKS = """
@@ -219,7 +227,7 @@ def test_damaged_files_give_samples_or_errors(tmp_path_factory, content):
     root = tmp_path_factory.mktemp("fuzz")
     (root / "x.jsonl").write_bytes(content)
     Image.new("RGB", (200, 100)).save(root / "0.png")
-    listed(JsonLines(path=root / "x.jsonl").for_task("referring-expression"))
+    check_listing(JsonLines(path=root / "x.jsonl").for_task("referring-expression"))
 
 
 NAMES = ["image", "label", "caption", "question", "answer", "context", "answer_start", "expression", "box", "width"]
@@ -234,7 +242,7 @@ def test_any_values_give_samples_or_errors(tmp_path_factory, task, records):
     root = tmp_path_factory.mktemp("fuzz")
     Image.new("RGB", (200, 100)).save(root / "0.png")
     dataset = write(root, *records).for_task(task)
-    listing = listed(dataset)
+    listing = check_listing(dataset)
     if listing is not None:
         several = sum(max(len(r["caption"]), 1) - 1 for r in records if isinstance(r["caption"], list))
         assert counted(listing) == len(records) + (several if task == "image-captioning" else 0)

@@ -6,7 +6,6 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fuzzing import counted, listed
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,6 +13,7 @@ from PIL import Image
 from emms.datasets.parquet import ParquetImages
 from emms.downstream import DOWNSTREAM
 from emms.errors import BadSampleError, DatasetError
+from tests.datasets.readers import check_listing, counted
 
 CELL = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -174,7 +174,7 @@ COLUMN = {
 def test_any_cells_give_samples_or_errors(tmp_path_factory, task, rows):
     file = tmp_path_factory.mktemp("fuzz") / "x.parquet"
     dataset = write(file, {name: [row[name] for row in rows] for name in COLUMN}).for_task(task)
-    listing = listed(dataset)
+    listing = check_listing(dataset)
     if listing is None:
         return
     several = sum(max(len(row["caption"] or []), 1) - 1 for row in rows) if task == "image-captioning" else 0
@@ -194,4 +194,4 @@ def test_files_that_are_cut_off_are_errors(tmp_path_factory, data):
     dataset = write(file, {"image": IMAGES["structs"], "caption": [["a"], ["b", "c"], ["d"], ["e"]]})
     content = file.read_bytes()
     file.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
-    assert listed(dataset.for_task("image-captioning")) is None
+    assert check_listing(dataset.for_task("image-captioning")) is None

@@ -168,7 +168,7 @@ def test_damaged_files(tmp_path, data, problem):
         read_pickle(written(tmp_path, data))
 
 
-@pytest.mark.parametrize(("path", "reason"), [("missing.p", "No such file"), (".", "a folder"), ("a\0b", "null")])
+@pytest.mark.parametrize(("path", "reason"), [("missing.p", "No such file"), (".", "a folder")])
 def test_what_is_not_a_file(tmp_path, path, reason):
     with pytest.raises(DatasetError, match=reason):
         read_pickle(tmp_path / path)

@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from fuzzing import JSON, counted, listed, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emms.datasets.squad import Squad
 from emms.downstream.text_question_answering import UNANSWERABLE
 from emms.errors import DatasetError
+from tests.datasets.readers import JSON, check_listing, counted, mutated
 
 CONTEXT = "Beyoncé rose to fame in the late 1990s as lead singer of Destiny's Child. 🎤 It sold well."
 ANSWER = {"text": "in the late 1990s", "answer_start": CONTEXT.index("in the late")}
@@ -103,13 +103,13 @@ VALID = json.dumps(
 def test_damaged_files_give_samples_or_errors(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("fuzz") / "x.json"
     path.write_bytes(content)
-    listed(Squad(path=path))
+    check_listing(Squad(path=path))
 
 
 @given(st.lists(st.tuples(JSON, JSON, st.lists(st.fixed_dictionaries({"text": JSON, "answer_start": JSON})), JSON)))
 def test_any_values_give_samples_or_errors(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("fuzz") / "x.json"
-    listing = listed(write(path, *(question(i, q, a, is_impossible=p) for i, q, a, p in values)))
+    listing = check_listing(write(path, *(question(i, q, a, is_impossible=p) for i, q, a, p in values)))
     assert listing is None or counted(listing) == len(values)
 
 
@@ -119,5 +119,5 @@ ANSWERS = st.lists(st.fixed_dictionaries({"text": st.text(max_size=5), "answer_s
 @given(st.lists(st.tuples(st.text(max_size=3), st.text(max_size=5), ANSWERS, st.booleans()), min_size=1))
 def test_no_sample_is_lost(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("fuzz") / "x.json"
-    listing = listed(write(path, *(question(i, q, a, is_impossible=p) for i, q, a, p in values)))
+    listing = check_listing(write(path, *(question(i, q, a, is_impossible=p) for i, q, a, p in values)))
     assert listing is None or counted(listing) == len(values)

@@ -7,13 +7,14 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fuzzing import counted, listed, mutated
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from emms.datasets.text_table import TextTable
 from emms.downstream.class_labels import spoken_name
 from emms.errors import DatasetError
+from tests.datasets.readers import check_listing, counted, mutated
 
 GLUE = 'sentence\tlabel\nhide new secretions from the "parental units \t0\n"a depressed fifteen-year-old\t1\n'
 
@@ -92,14 +93,22 @@ def test_parquet_with_class_names_of_its_own(tmp_path, kind):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.csv", "txt,label\na,b\n", r"no column 'text'; did you mean 'txt'\? \(its first line: txt, label\)"),
+        (
+            "x.csv",
+            "txt,label\na,b\n",
+            r"no column 'text'; did you mean 'txt'\? \(its first .*: txt, label\); .* `text_column:`",
+        ),
         ("x.csv", "text,text,label\n", "more than one column 'text'"),
         ("x.csv", "text,label\na,b,c\n", r"line 2 of .* has 3 cells, but the first one has 2"),
         ("x.csv", 'text,label\n"a" b,c\n', "line 2 of .* cannot be read: "),
         ("x.csv", b"text,label\na,b\n\xff,b\n", "line 3 of .* is not text in UTF-8"),
         ("x.csv", "", "has no samples"),
         ("x.tsv", "text\tlabel\na\rb\tc\n", "line 2 of .* cannot be read: new-line character"),
-        ("x.jsonl", '{"text": "a", "label": "b"}\n{"text": "a"}\n', r"line 2 of .* has no key 'label'"),
+        (
+            "x.jsonl",
+            '{"text": "a", "label": "b"}\n{"text": "a"}\n',
+            r"line 2 of .* has no key 'label'.* `label_column:`",
+        ),
         ("x.jsonl", '{"text": ["a"], "label": "b"}\n', r"column 'text' in line 1 of .* has \['a'\], which is neither"),
         ("x.jsonl", "[]\n", "line 1 of .* is not a JSON object"),
         ("x.parquet", "PAR1", "cannot be read as Parquet"),
@@ -110,6 +119,12 @@ def test_files_that_cannot_be_read(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DatasetError, match=message):
         TextTable(path=tmp_path / name).listing()
+
+
+@pytest.mark.parametrize("columns", [{"text_column": "label"}, {"pair_column": "text"}])
+def test_a_column_for_two_things(tmp_path, columns):
+    with pytest.raises(ValidationError, match="are the same column"):
+        TextTable(path=tmp_path / "x.csv", **columns)
 
 
 def test_a_missing_file(tmp_path):
@@ -129,7 +144,7 @@ def test_what_the_csv_module_writes_is_read_and_nothing_is_lost(tmp_path_factory
     writer.writerows([("text", "label"), *rows])
     path.write_text(written.getvalue(), encoding="utf-8", newline="")
     dataset = TextTable(path=path)
-    listing = listed(dataset)
+    listing = check_listing(dataset)
     if listing is not None:
         kept = [text for text, label in rows if text.strip() and spoken_name(label)]
         assert [text for text, _, _ in samples(dataset)] == kept
@@ -140,7 +155,7 @@ def test_what_the_csv_module_writes_is_read_and_nothing_is_lost(tmp_path_factory
 def test_damaged_files_give_samples_or_errors(tmp_path_factory, extension, content):
     path = tmp_path_factory.mktemp("fuzz") / f"x{extension}"
     path.write_bytes(content)
-    listed(TextTable(path=path))
+    check_listing(TextTable(path=path))
 
 
 @given(st.data())
@@ -149,4 +164,4 @@ def test_parquet_that_is_cut_off_is_an_error(tmp_path_factory, data):
     pq.write_table(pa.table({"text": ["a", "b"], "label": [1, 2]}), path)
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
-    assert listed(TextTable(path=path)) is None
+    assert check_listing(TextTable(path=path)) is None

@@ -3,12 +3,12 @@
 import os
 
 import pytest
-from fuzzing import counted, listed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emms.datasets.textfolder import TextFolder
 from emms.errors import DatasetError
+from tests.datasets.readers import check_listing, counted
 
 
 def write(root, files):
@@ -74,5 +74,5 @@ def test_links_and_pipes(tmp_path):
 def test_any_content_gives_samples_or_errors(tmp_path_factory, texts):
     root = tmp_path_factory.mktemp("fuzz")
     dataset = write(root, {f"{folder}/{i}.txt": content for i, (folder, content) in enumerate(texts)})
-    listing = listed(dataset)
+    listing = check_listing(dataset)
     assert listing is None or counted(listing) == len(texts)

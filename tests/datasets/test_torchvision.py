@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import scipy.io
 import torchvision.datasets
-from fuzzing import listed, mutated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from emms.datasets.torchvision import Torchvision
 from emms.datasets.torchvision_readers import _VOC
 from emms.errors import BadSampleError, DatasetError
+from tests.datasets.readers import check_listing, mutated
 
 
 def jpg(path, red=0):
@@ -295,4 +295,4 @@ def test_files_with_a_few_bytes_changed_give_samples_or_errors(tmp_path_factory,
     DATASETS[name][0](root)
     file = root / TABLES[name]
     file.write_bytes(data.draw(mutated(file.read_bytes())))
-    listed(Torchvision(name=name, root=root))
+    check_listing(Torchvision(name=name, root=root))

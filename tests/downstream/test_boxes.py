@@ -33,6 +33,19 @@ def test_the_bins_of_a_box_contain_its_edges(edges, width, height):
             assert edge / size * BINS <= found + 1 + 1e-9
 
 
+@given(st.data(), st.integers(1, 10_000))
+def test_edges_in_whole_pixels_are_in_their_bin_exactly(data, size):
+    left = data.draw(st.integers(0, size - 1))
+    right = data.draw(st.integers(left + 1, size))
+    expected = [min(edge * BINS // size, BINS - 1) for edge in (left, right)]
+    assert in_bins(left, left, right, right, size, size) == Box(*(expected[i] for i in (0, 0, 1, 1)))
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-320, 1e308])
+def test_sizes_that_no_image_has(size):
+    assert in_bins(0, 0, size, size, size, size) == Box(0, 0, 999, 999)
+
+
 @pytest.mark.parametrize("edges", [(float("nan"), 0, 1, 1), (0, float("nan"), 1, 1), (0, 0, float("nan"), 1)])
 def test_a_box_with_nan_is_none(edges):
     assert in_bins(*edges, 10, 10) is None
