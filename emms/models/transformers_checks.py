@@ -24,7 +24,7 @@ def check_spec(spec: ModelSpec) -> None:
             "folder as `./folder`",
         )
     if spec.pool == "logits":
-        raise _error(spec, "has no classifier here, so it has no logits; remove `pool: logits`")
+        raise _error(spec, "is used without its classifier, so it has no logits; networks of timm have them")
     if spec.layer and spec.layer not in {MEAN, BEST} and not _is_number(spec.layer):
         raise _error(
             spec,
