@@ -69,15 +69,17 @@ def snapshot(repository: str, with_weights: bool = True) -> Path:
             folder = Path(snapshot_download(repository, allow_patterns=patterns, local_files_only=cached))
             if list(folder.glob("*.safetensors")):
                 break
-        return folder
     except Exception as cause:  # errors of HTTP, of the file system, of huggingface_hub
         # An incomplete snapshot may still have all the files that are needed.
         invalid_name = isinstance(cause, ValueError)
         config = None if invalid_name else try_to_load_from_cache(repository, "config.json")
-        if isinstance(config, str):
-            return Path(config).parent
-        reason = offline if offline and not invalid_name else f"{cause}".strip().partition("\n")[0]
-        raise (UnreachableError if offline else UnavailableError)(reason) from cause
+        if not isinstance(config, str):
+            reason = offline if offline and not invalid_name else f"{cause}".strip().partition("\n")[0]
+            raise (UnreachableError if offline else UnavailableError)(reason) from cause
+        folder = Path(config).parent
+    if offline and with_weights and not weights(folder):
+        raise UnreachableError(f"only its configuration is in the local cache ({offline})")
+    return folder
 
 
 @contextmanager

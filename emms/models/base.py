@@ -76,7 +76,7 @@ class Candidate(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise ModelError if the name, the layer, the pooling or the checkpoint is invalid. Downloads nothing."""
+        """Raise ModelError if the name, the layer, the pooling or the checkpoint is invalid. Downloads no weights."""
 
     @abstractmethod
     def size(self) -> Size | tuple[int, int]:

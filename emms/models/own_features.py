@@ -39,6 +39,8 @@ class OwnFeatures(Candidate):
 
     def check(self) -> None:
         """Raise ModelError if the file cannot be read or has other content, or for an option of other networks."""
+        if self.spec.pool == "logits":
+            raise self._error("has no classifier, so it has no logits")
         for name, field in type(self.spec).model_fields.items():
             if name not in {"source", "name", "path", "alias"} and getattr(self.spec, name) != field.default:
                 raise self._error(f"has `{name}:`, which does not apply to features in a file; remove it")

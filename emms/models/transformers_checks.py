@@ -24,7 +24,7 @@ def check_spec(spec: ModelSpec) -> None:
             "folder as `./folder`",
         )
     if spec.pool == "logits":
-        raise _error(spec, "has no classifier here, so it has no logits; remove `pool: logits`")
+        raise _error(spec, "is used without its classifier, so it has no logits; networks of timm have them")
     if spec.pool == "grid":
         raise _error(spec, "outputs tokens, not a map to divide into parts; use `pool: mean`, or remove `pool:`")
     if spec.layer and spec.layer not in {MEAN, BEST} and not _is_number(spec.layer):

@@ -60,6 +60,9 @@ class HubNetwork(TransformersNetwork):
     If the hub cannot be reached, its local cache is used.
     """
 
+    _fetched: Path | None = None
+    """The local path of config.json, once it was asked for."""
+
     @classmethod
     def names(cls, pattern: str) -> list[str]:
         """Return a well-known network of each family whose name matches; the hub has many more."""
@@ -92,8 +95,6 @@ class HubNetwork(TransformersNetwork):
             except Exception as cause:  # errors of HTTP, of the file system, of huggingface_hub
                 raise self._unavailable(cause) from cause
         return self._json(self._fetched)
-
-    _fetched: Path | None = None
 
     def _unavailable(self, cause: Exception) -> UnavailableError:
         kind = UnreachableError if isinstance(cause, UnreachableError) else UnavailableError

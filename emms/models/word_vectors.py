@@ -50,6 +50,8 @@ class WordVectors(Candidate):
     def check(self) -> None:
         """Raise ModelError if the files are missing, or for an option of other networks."""
         spec = self.spec
+        if spec.pool == "logits":
+            raise self._error("has no classifier, so it has no logits")
         others = {
             **{"layer": spec.layer is not None, "pool": spec.pool not in {"auto", "mean"}},
             **{"features": spec.features != "auto", "windows": spec.windows != "mean"},

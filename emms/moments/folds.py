@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,24 +26,28 @@ def assign_folds(labels: np.ndarray, folds: int, seed: int, groups: np.ndarray |
     the same label. The largest groups are assigned first, each to the fold that keeps labels and sizes most even.
     Raises EstimatorError if there are fewer groups than folds.
     """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(labels))
     if groups is not None:
-        _, groups, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-        if len(sizes) < len(labels):
-            return _grouped(labels, groups, sizes, folds, order)
+        different, groups = np.unique(groups, return_inverse=True)
+        if len(different) < len(labels):
+            labels = np.unique(labels, return_inverse=True)[1]
+            return _grouped(labels.tobytes(), groups.tobytes(), folds, seed)
+    order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     fold_of = np.empty(len(labels), dtype=np.int64)
     fold_of[order] = np.arange(len(labels)) % folds
     return fold_of
 
 
-def _grouped(labels: np.ndarray, groups: np.ndarray, sizes: np.ndarray, folds: int, order: np.ndarray) -> np.ndarray:
-    """Return folds that keep groups together; sizes: of the groups. order: of the samples, by which ties are broken.
+@lru_cache(maxsize=2)  # all candidates and estimators of a run share the folds, and 100,000 groups take seconds
+def _grouped(label_bytes: bytes, group_bytes: bytes, folds: int, seed: int) -> np.ndarray:
+    """Return folds that keep groups together, read-only. Labels and groups: (N,), int64, numbers from 0, as bytes.
 
     The sum over labels of the squared counts per fold, relative to the label's count, plus the same for all samples, is
-    smallest if labels and samples are spread evenly. Each group goes where it adds the least.
+    smallest if labels and samples are spread evenly. Each group goes where it adds the least; ties between groups of
+    equal size are broken by a random order of the samples.
     """
+    labels, groups = np.frombuffer(label_bytes, np.int64), np.frombuffer(group_bytes, np.int64)
+    sizes, order = np.bincount(groups), np.random.default_rng(seed).permutation(len(labels))
     if len(sizes) < folds:
         raise EstimatorError(
             f"the samples are {len(sizes)} groups that belong together, such as those of one image, which cannot be "
@@ -51,7 +56,6 @@ def _grouped(labels: np.ndarray, groups: np.ndarray, sizes: np.ndarray, folds: i
     first = np.full(len(sizes), len(labels))
     np.minimum.at(first, groups[order], np.arange(len(labels)))
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])
-    labels = np.unique(labels, return_inverse=True)[1]
     share = 1 / np.bincount(labels)
     counts, filled = np.zeros((folds, len(share))), np.zeros(folds)
     fold_of = np.empty(len(labels), dtype=np.int64)
@@ -62,6 +66,7 @@ def _grouped(labels: np.ndarray, groups: np.ndarray, sizes: np.ndarray, folds: i
         np.add.at(counts[fold], own, 1)
         filled[fold] += len(own)
         fold_of[members[group]] = fold
+    fold_of.flags.writeable = False
     return fold_of
 
 

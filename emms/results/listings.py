@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emms.downstream import downstream
-from emms.errors import EMMSError, UnavailableError, printable
+from emms.errors import EMMSError, printable
 from emms.estimators import ESTIMATORS
 from emms.hub import local_only
 from emms.models import SOURCES, candidate
@@ -64,7 +64,7 @@ def model_lines(models: Sequence[ModelSpec], watched: Callable[[Iterable[ModelSp
         try:
             with local_only():
                 size = Size(*candidate(model).size())
-        except UnavailableError:  # its configuration would have to be downloaded
+        except EMMSError:  # its configuration would have to be downloaded, or is damaged in the hub's cache
             lines.append(model.id)
             continue
         work = "" if size.multiply_adds is None else f"{size.multiply_adds / 1e9:.2f}"

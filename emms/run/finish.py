@@ -123,7 +123,11 @@ def _record(spec: Spec, outcome: Outcome) -> dict[str, Any]:
     """Return, as JSON, spec, versions, fingerprints, times, and what was computed or found in the store."""
     computed = outcome.computed
     needed = {extracted.model.id for extracted in outcome.extracted}
-    not_needed = [n.model.id for n in outcome.resolved if n.model.id not in needed and n.model.id not in outcome.failed]
+    not_needed = [
+        network.model.id
+        for network in outcome.resolved
+        if network.model.id not in outcome.failed and needed.isdisjoint(layer.model.id for layer in network.apart())
+    ]
     features = provenance((e.model.id for e in outcome.extracted if not e.failure), computed.get(EXTRACT.name))
     return {
         "spec": spec.model_dump(mode="json"),

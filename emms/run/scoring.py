@@ -31,6 +31,7 @@ from emms.run.stored_source import StoredSource
 from emms.spec import EstimatorSpec, ModelSpec, Spec
 
 NO_CLASSIFIER = "layers before a classifier have no logits"
+PAIR_LOGITS = "a pair of networks has no classifier of its own, so it has no logits"
 
 
 def scorer_of(spec: Spec, estimator: EstimatorSpec) -> Estimator:
@@ -68,7 +69,9 @@ def scorings(spec: Spec, resolved: Sequence[Resolved], failed: Mapping[str, str]
             scorer, logits, failure = scorer_of(spec, estimator), None, None
             if scorer.reads == "source logits":
                 of_classifier = model.logits()
-                if of_classifier.id in by_id and not model.pair:
+                if model.pair:
+                    failure = PAIR_LOGITS
+                elif of_classifier.id in by_id:
                     logits = _joined([by_id[of_classifier.id]])
                 else:
                     failure = failed.get(of_classifier.id, NO_CLASSIFIER).replace(of_classifier.id, model.id)

@@ -135,6 +135,10 @@ class ModelSpec(BaseModel):
             return self
         return self.model_copy(update={"pool": "logits", "alias": self.alias and self.alias + LOGITS})
 
+    def same_network(self, other: ModelSpec) -> bool:
+        """Return whether another spec is the same except for its alias."""
+        return self.model_copy(update={"alias": None}) == other.model_copy(update={"alias": None})
+
     @property
     def parts(self) -> tuple[ModelSpec, ...]:
         """The networks whose features are joined: those of a pair, or itself."""

@@ -134,6 +134,12 @@ class Spec(BaseModel):
         # An alias must not be the id of another candidate without its alias, so that outputs are unambiguous.
         names = Counter(name for model in models for name in {model.id, model.unaliased_id})
         _refuse_repeats(names, "remove the repeats, or change an alias")
+        # Candidates may share a network, but not the name of a network or of a pair for another one.
+        named: dict[str, ModelSpec] = {}
+        for network in (one for model in models for one in (model, *model.parts)):
+            known = named.setdefault(network.id, network)
+            if not known.same_network(network):
+                raise ValueError(f"'{network.id}' is the name of two different networks; change an alias")
         return models
 
     @field_validator("label_encoders", "estimators")

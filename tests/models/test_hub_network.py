@@ -69,6 +69,16 @@ def test_a_network_that_cannot_be_reached_passes_the_check_and_fails_later(cache
             needing()
 
 
+def test_weights_that_are_not_downloaded_yet_are_not_an_error_of_the_network(tiny, cached):
+    folder = cached("somebody/tiny-bert")
+    shutil.copytree(tiny("bert"), folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    partial = hub("somebody/tiny-bert", "text")
+    partial.check()
+    with pytest.raises(UnavailableError, match="only its configuration is in the local cache"):
+        partial.network(digests)
+    assert hub("somebody/tiny-bert", "text", pretrained=False).network(digests)
+
+
 def test_a_well_known_network_is_known_without_a_connection(cached):
     assert hub("openai/clip-vit-base-patch32", "image").reads == {"image"}
     assert hub("dandelin/vilt-b32-mlm", "image").reads == {"image", "text"}

@@ -314,7 +314,7 @@ def test_options_that_do_not_apply_are_refused(tiny: Tiny):
     refused(tiny("bert"), "has no layer 4; it has 1 to 3", layer="4")
     refused(tiny("bert"), "has no layer 'encoder.layer.1'; give the number of a layer", layer="encoder.layer.1")
     refused(tiny("bert"), "has no layer '-1'", layer="-1")
-    refused(tiny("bert"), "has no classifier here, so it has no logits", pool="logits")
+    refused(tiny("bert"), "is used without its classifier, so it has no logits", pool="logits")
     refused(tiny("gpt2"), "has no class token to pool by; use `pool: mean`", pool="token")
     refused(tiny("swin"), "has no class token", *IMAGES, pool="token")
     refused(tiny("clip"), "has no class token", *JOINT, pool="token")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import emms
-from emms.errors import EstimatorError
 from emms.estimators import make_estimator
 from emms.estimators.emms import EMMS
 from emms.labels.stored import read_label_embeddings
 from emms.models.features import SHARD_ROWS, find_features
 from emms.moments.folds import assign_folds
 from emms.run import scoring
-from emms.run.best_layer import best_per_fold
 from emms.run.executor import Inline
 from emms.run.scoring import SCORE, networks, scorings
 from emms.run.stage import Workspace
@@ -106,6 +103,14 @@ def test_logits_for_an_estimator_are_not_a_candidate(settings):
     assert not any("pool logits" in said for said in ranking.warnings)
 
 
+def test_a_pair_has_no_logits_and_an_estimator_of_logits_leaves_it_out(settings):
+    models = [WHOLE, {"pair": [WHOLE, LAYER], "alias": "both"}]
+    _, outcome = run_stages(settings, models=models, estimators=["leep"])
+    failures = {scored.model.id: scored.failure for scored in outcome.scored}
+    assert failures[ModelSpec(**WHOLE).id] is None
+    assert failures["both"] == "a pair of networks has no classifier of its own, so it has no logits"
+
+
 def test_a_failing_estimator_does_not_affect_others(settings, monkeypatch):
     monkeypatch.setattr(EMMS, "fit_moments", lambda *_: 1 / 0)
     _, outcome = run_stages(settings)
@@ -188,19 +193,3 @@ def test_a_pair_fails_with_one_of_its_networks(settings):
     ranking = emms.rank({**settings, "models": [pair, LAYER]})
     assert "weights of model 'timm:resnet10t.c3_in1k' are not available" in ranking.failed["both"]
     assert len(ranking.frame) == 1
-
-
-def test_the_best_layer_is_chosen_on_the_other_folds():
-    layers = [SimpleNamespace(name="x", fold_scores_=np.array(scores), score_=0.0) for scores in FOLDS]
-    best = best_per_fold(["1", "2"], layers)
-    assert best.layers == ["1", "1", "2"]
-    assert best.folds == [0.8, 0.6, 0.4]
-    assert best.score == pytest.approx(np.mean(best.folds))
-    with pytest.raises(EstimatorError, match="`layer: best` is chosen by scores of held-out samples"):
-        best_per_fold(["1"], [SimpleNamespace(name="emms", fold_scores_=None, score_=0.0)])
-
-
-FOLDS = [
-    [0.8, 0.6, 0.9],
-    [0.5, 0.95, 0.4],
-]  # the others of fold 1: 1.5, 1.35; of fold 2: 1.7, 0.9; of fold 3: 1.4, 1.45

@@ -54,6 +54,20 @@ def test_ambiguous_names_of_candidates_raise(models, name):
     assert f"'{name}' is the name of more than one entry; remove the repeats, or change an alias" in str(refused.value)
 
 
+def test_a_name_stands_for_one_network_in_pairs_too():
+    vit, aliased = {"source": "timm", "name": "vit"}, {**CANDIDATE, "alias": "a"}
+    different = [
+        [{"pair": [aliased, vit]}, {**vit, "alias": "a"}],
+        [{"pair": [aliased, vit]}, {"pair": [{**CANDIDATE, "layer": "layer1", "alias": "a"}, vit], "alias": "b"}],
+        [{"pair": [aliased, {**vit, "alias": "a"}]}],
+        [{"pair": [CANDIDATE, vit], "alias": "timm:vit"}],
+    ]
+    for models in different:
+        with pytest.raises(ValidationError, match=r"is the name of two different networks; change an alias"):
+            spec(models=models)
+    spec(models=[{"pair": [aliased, vit]}, aliased, vit, {"pair": [vit, vit]}])
+
+
 def test_candidates_that_differ_in_any_setting_are_allowed():
     models = [
         "timm:resnet18",
