@@ -47,9 +47,8 @@ def test_mean_rank_is_that_of_the_computation_in_loops(seed):
     assert mean_rank(X, Z, seed) == pytest.approx(naive_mean_rank(X, Z, seed))
 
 
-def test_features_that_determine_the_embedding_rank_it_first():
-    X, Z = samples(noise=0.0)
-    assert mean_rank(X, np.hstack([X, Z]), seed=0) > 0.98
+def test_features_that_determine_the_embedding_rank_it_almost_always_first():
+    assert mean_rank(*samples(noise=0.0), seed=0) > 0.95
 
 
 def test_constant_features_are_chance():
