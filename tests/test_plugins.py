@@ -155,8 +155,8 @@ class Sound(Sample):
     wave: np.ndarray
 
 
-class SoundDescription(OwnLabels):
-    name = "sound-description"
+class AudioTagging(OwnLabels):
+    name = "audio-tagging"
     sample = Sound
     label_encoders = ("counts:letters",)
     metric = "CIDEr"
@@ -165,7 +165,7 @@ class SoundDescription(OwnLabels):
 
 class Sounds(Dataset):
     format: Literal["sounds"]
-    tasks = frozenset({"sound-description"})
+    tasks = frozenset({"audio-tagging"})
     count: int = 300
 
     def listing(self) -> Listing:
@@ -233,7 +233,7 @@ class Numbers(LabelEncoder):
 
 TASK_ENTRY_POINTS = """\
 [emms.downstream]
-sound-description = sounds_plugin:SoundDescription
+audio-tagging = sounds_plugin:AudioTagging
 [emms.datasets]
 sounds = sounds_plugin:Sounds
 [emms.models]
@@ -246,7 +246,7 @@ RANK_A_NEW_TASK = """
 import emms
 ESTIMATORS = ["emms-decoded", "emms", "emms-cv", "logme-f-label", "knn-labels", "logme", "knn"]
 spec = {
-    "task": "sound-description",
+    "task": "audio-tagging",
     "dataset": {"format": "sounds"},
     "models": ["ears:deaf", "ears:dull", "ears:sharp"],
     "store": "store", "output": "output",
@@ -263,7 +263,7 @@ assert any("no score by logme" in note and "needs classes" in note for note in b
 try:
     emms.rank({**spec, "models": ["packaged:efficientnet-lite0"]})
 except emms.EMMSError as error:
-    assert "reads image, but samples of task 'sound-description' have wave" in str(error), error
+    assert "reads image, but samples of task 'audio-tagging' have wave" in str(error), error
 else:
     raise AssertionError
 """

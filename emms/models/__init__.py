@@ -19,6 +19,7 @@ SOURCES: Registry[type[Candidate]] = Registry(
     {
         "timm": "emms.models.timm_network:TimmNetwork",
         "packaged": "emms.models.packaged:PackagedNetwork",
+        "features": "emms.models.own_features:OwnFeatures",
         "hf": "emms.models.transformers_sources:HubNetwork",
         "folder": "emms.models.transformers_sources:FolderNetwork",
     },

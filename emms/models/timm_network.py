@@ -47,6 +47,9 @@ class TimmNetwork(Candidate):
 
         A user checkpoint is read, unless the same file was checked before.
         """
+        for name, given in {"features": self.spec.features != "auto", "windows": self.spec.windows != "mean"}.items():
+            if given:
+                raise ModelError(f"model '{self.spec.id}' reads images, so `{name}:` does not apply; remove it")
         known, layer = self._known, self.spec.layer
         if self.spec.pretrained and not self.spec.checkpoint:
             self._check_published()

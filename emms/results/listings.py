@@ -12,6 +12,7 @@ from rich.text import Text
 from emms.downstream import downstream
 from emms.errors import EMMSError, UnavailableError, printable
 from emms.estimators import ESTIMATORS
+from emms.hub import local_only
 from emms.models import SOURCES, candidate
 from emms.models.base import Size
 from emms.spec import ModelSpec
@@ -61,7 +62,8 @@ def model_lines(models: Sequence[ModelSpec], watched: Callable[[Iterable[ModelSp
             lines.append(model.id)
             continue
         try:
-            size = Size(*candidate(model).size())
+            with local_only():
+                size = Size(*candidate(model).size())
         except UnavailableError:  # its configuration would have to be downloaded
             lines.append(model.id)
             continue

