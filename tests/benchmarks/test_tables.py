@@ -22,8 +22,8 @@ def scored(**scores: list[float]) -> pl.DataFrame:
 
 def test_estimators_are_ordered_by_their_mean_agreement_and_those_with_fewer_candidates_are_last():
     tables = {
-        "one": scored(reversed=[4.0, 3, 2, 1], same=[1.0, 2, 3, 4], few=[1.0, 2]),
-        "other": scored(reversed=[1.0, 2, 3, 4], same=[10.0, 20, 30, 40], few=[1.0, 2]),
+        "one": scored(reversed=[4.0, 3, 2, 1], same=[1.0, 2, 3, 4], few=[1.0, 2, 3]),
+        "other": scored(reversed=[1.0, 2, 3, 4], same=[10.0, 20, 30, 40], few=[1.0, 2, 3]),
     }
     table = agreement(tables)
     cells = list(zip(*(column.cells for column in table.columns), strict=True))
