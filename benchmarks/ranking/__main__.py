@@ -98,7 +98,7 @@ def main() -> None:
         "--models", action="store_true", help="also print the place of each candidate by each estimator"
     )
     arguments = parser.parse_args()
-    console, cache = Console(width=160), arguments.cache.absolute()
+    console, cache = Console(width=240), arguments.cache.absolute()
     cache.mkdir(parents=True, exist_ok=True)
     scored: dict[str, dict[str, pl.DataFrame]] = {}
     for name in arguments.datasets:
