@@ -1,0 +1,1 @@
+"""How well each estimator ranks networks; see `python -m benchmarks.ranking --help`."""
