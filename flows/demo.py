@@ -46,7 +46,7 @@ _GLOVE = _packaged("glove-6b-50d")
 
 _IMAGE_MODELS = (
     *(_LITE0, _LITE0_MIDDLE, _LITE1, _LITE2),
-    *(_untrained(_LITE0), _untrained(_LITE0_MIDDLE), _untrained(_LITE1), _untrained(_LITE2)),
+    *(_untrained(_LITE0), _untrained(_LITE0_MIDDLE)),
 )
 _TEXT_MODELS = (
     *(_MINILM, _MINILM_MIDDLE, _packaged("all-minilm-l6-v2", "mean"), _GLOVE),
@@ -143,7 +143,7 @@ def _of_scenes(task: str) -> dict[str, Any]:
         "dataset": {"format": "scenes", "task": task, "n": demo.samples},
         "models": demo.models,
         "label_encoders": demo.label_encoders,
-        "estimators": ["emms-decoded", "emms"],
+        "estimators": ["emms-decoded"],
     }
 
 
