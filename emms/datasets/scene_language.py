@@ -53,7 +53,8 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
 def expression(scene: Scene, rng: np.random.Generator) -> tuple[str, Thing]:
     """Return an expression and the only object of the scene that it refers to, by its looks, its place or another."""
     thing = pick_salient(rng, scene, scene.things)
-    kinds = (_by_looks, _by_corner, _by_end, _by_other)
+    # Half of them by looks alone, as in RefCOCO+, so that where the object is has to be seen.
+    kinds = (_by_looks, _by_looks, _by_looks, _by_corner, _by_end, _by_other)
     return pick(rng, [text for text in (kind(scene, thing, rng) for kind in kinds) if text]), thing
 
 

@@ -32,7 +32,7 @@ Task = Literal[
     "text-classification",
 ]
 
-VERSION = 2
+VERSION = 3
 """Version of the pictures and of what is said about them. Raise it if either changes for the same seed."""
 
 _SCENE, _PICTURE, _LANGUAGE = range(3)  # purposes of random numbers

@@ -71,7 +71,7 @@ def test_samples_are_the_same_on_every_machine():
         "image-classification": "0f6dbbfcf9c3eac0",
         "image-captioning": "57a1014a41fc4e9f",
         "visual-question-answering": "3e3b062568a3dea0",
-        "referring-expression": "b57baddb2e8effa4",
+        "referring-expression": "449f6843b14b7ccd",
         "text-question-answering": "d5eae432301e9e12",
         "text-classification": "26ba11b26fe1a022",
     }
