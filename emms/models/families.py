@@ -14,7 +14,8 @@ Pooling = Literal["mean", "token", "last", "own"]
 the network itself does: its pooler, or its projection into a space that images and texts share."""
 
 CAPTIONER_FEATURES: Literal["encoder", "decoder"] = "encoder"
-"""The part of a captioner that `features: auto` stands for."""
+"""The part of a captioner that `features: auto` stands for. The decoder has read the caption, which is the label: its
+features score as high with the images of other samples (`benchmarks/captioners.py`)."""
 
 MEAN = "mean"
 """The layer that stands for the mean over all layers."""
