@@ -44,6 +44,7 @@ def _run_flow(spec: Spec, terminal: Terminal) -> Any:
     from emms.hardware import keep_freed_memory
     from emms.progress import listener
     from emms.run.checks import check
+    from emms.run.references import Outcome
 
     keep_freed_memory()
     check(spec)
@@ -57,7 +58,8 @@ def _run_flow(spec: Spec, terminal: Terminal) -> Any:
     listener.set(terminal)
     with terminal, temporary_settings({PREFECT_API_URL: connected[0]}):
         state: Any = flow(spec, return_state=True)
-        return state.result()
+        # Prefect returns it as JSON if it had to ask its server again how the run had ended.
+        return Outcome.model_validate(state.result())
 
 
 def _configured_url() -> str | None:

@@ -40,6 +40,8 @@ class Row:
     """The fields of the task's sample other than the image, such as `text`."""
     problem: str = ""
     """Why the sample is left out, as the end of `3 of 10 samples …`, such as `have no answer`; empty if it is not."""
+    remark: str = ""
+    """What may be wrong with it, though it is not left out, such as `have a box that is …`; counted in a note."""
 
 
 class Annotated(Dataset):
@@ -113,7 +115,7 @@ def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: 
     Raises DatasetError if most rows are left out, if two have the same id, if no image exists, or if an image is
     outside of its folder.
     """
-    columns, left_out = Columns(source), dict[str, list[str]]()
+    columns, left_out, remarks = Columns(source), dict[str, list[str]](), dict[str, list[str]]()
     blank, with_image = _blank(task), "image" in task.inputs() and image_folder is not None
     optional = {task.columns[column] for column in task.optional}
     for row in rows:
@@ -127,9 +129,12 @@ def list_rows(rows: Iterable[Row], task: Downstream, source: str, image_folder: 
         if row.problem or missing:
             left_out.setdefault(row.problem or blank, []).append(row.where)
         else:
+            if row.remark:
+                remarks.setdefault(row.remark, []).append(row.where)
             columns.add(clean(row.id), label, clean(row.where), image, values)
     count = sum(map(len, left_out.values())) + len(columns)
     notes = [_left_out(problem, places, count, source) for problem, places in left_out.items()]
+    notes += [_counted(remark, places, count, source) for remark, places in remarks.items()]
     if not len(columns):
         raise DatasetError(f"'{source}' has no samples; check that it is the right file")
     samples, labels = columns.table(), list(columns.labels)
@@ -155,11 +160,15 @@ def _blank(task: Downstream) -> str:
 
 def _left_out(problem: str, places: list[str], count: int, source: str) -> str:
     """Return the note about rows that are left out. Raises DatasetError if they are most of them."""
-    shown = ", ".join(printable(place) for place in places[:_SHOWN]) + (", …" if len(places) > _SHOWN else "")
-    text = f"{len(places)} of {count} samples of '{source}' {problem}"
     if 2 * len(places) > count:
-        raise DatasetError(f"{text} ({shown}); check that it is the right file, and that its settings are right")
-    return f"{text} and are left out ({shown})"
+        text = _counted(problem, places, count, source)
+        raise DatasetError(f"{text}; check that it is the right file, and that its settings are right")
+    return _counted(f"{problem} and are left out", places, count, source)
+
+
+def _counted(what: str, places: list[str], count: int, source: str) -> str:
+    shown = ", ".join(printable(place) for place in places[:_SHOWN]) + (", …" if len(places) > _SHOWN else "")
+    return f"{len(places)} of {count} samples of '{source}' {what} ({shown})"
 
 
 def _image_paths(images: dict[str, str], source: str, folder: str) -> tuple[list[str], str]:

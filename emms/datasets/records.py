@@ -16,6 +16,8 @@ from emms.errors import BadSampleError, DatasetError, printable
 
 SIZE_COLUMNS = ("width", "height")
 """Optional columns of tables with boxes: the width and height of the image in pixels."""
+_EDGE = 1.0
+"""Pixels by which boxes may reach outside of an image by rounding."""
 
 
 class Records:
@@ -101,8 +103,15 @@ class Records:
             raise DatasetError(f"the image size in {place} is {width:g} x {height:g}; fix it")
         box = in_bins(left, top, right, bottom, width, height)
         if box is None:
-            return replace(row, problem="have a box that is empty or outside of the image")
-        return replace(row, label=box_label(row.fields["text"], box)) if row.fields["text"].strip() else row
+            read = f"have a box that, read as `boxes: {self._boxes}`,"
+            return replace(row, problem=f"{read} is empty or outside of the image")
+        remark = ""
+        if max(left, top, right, bottom) <= 1:
+            remark = "have a box that ends within one pixel; boxes are in pixels, not relative to the image"
+        elif min(left, top) < -_EDGE or right > width + _EDGE or bottom > height + _EDGE:
+            remark = f"have a box that, read as `boxes: {self._boxes}`, reaches outside of the image, and is cut off"
+        label = box_label(row.fields["text"], box) if row.fields["text"].strip() else row.label
+        return replace(row, label=label, remark=remark)
 
 
 def as_text(value: Any, where: str) -> str:

@@ -107,22 +107,32 @@ BOXES = [
 
 
 @pytest.mark.parametrize(
-    ("boxes", "labels"),
+    ("boxes", "cut_off", "labels"),
     [
-        ("xywh", ["left [100, 100, 300, 300]", "cut off [750, 900, 999, 999]", "scaled [50, 50, 150, 150]",
+        ("xywh", "line 2, line 7", ["left [100, 100, 300, 300]", "cut off [750, 900, 999, 999]",
+                  "scaled [50, 50, 150, 150]",
                   "right [500, 500, 999, 999]"]),
-        ("xyxy", ["left [100, 100, 200, 200]", "cut off [750, 900, 999, 999]", "scaled [50, 50, 100, 100]",
+        ("xyxy", "line 2", ["left [100, 100, 200, 200]", "cut off [750, 900, 999, 999]", "scaled [50, 50, 100, 100]",
                   "right [500, 500, 750, 750]"]),
     ],
 )  # fmt: skip
-def test_boxes(folder, boxes, labels):
+def test_boxes(folder, boxes, cut_off, labels):
     dataset = write(folder, *BOXES, images=folder / "images", boxes=boxes).for_task("referring-expression")
     assert [label for _, label in pairs(dataset)] == labels
     assert [note.partition("' ")[2] for note in dataset.listing().notes] == [
-        "have a box that is empty or outside of the image and are left out (line 4)",
+        f"have a box that, read as `boxes: {boxes}`, is empty or outside of the image and are left out (line 4)",
         "have a box whose image, which gives its scale, is missing or damaged and are left out (line 5)",
         "have a blank box or image or expression and are left out (line 6)",
+        f"have a box that, read as `boxes: {boxes}`, reaches outside of the image, and is cut off ({cut_off})",
     ]
+
+
+def test_boxes_relative_to_the_image_are_noticed(folder):
+    box = {"image": "0.png", "expression": "left", "box": [0.2, 0.1, 0.4, 0.2]}
+    dataset = write(folder, *BOXES[:1], box, images=folder / "images").for_task("referring-expression")
+    (note,) = dataset.listing().notes
+    assert "1 of 2 samples" in note
+    assert "have a box that ends within one pixel; boxes are in pixels, not relative to the image (line 2)" in note
 
 
 def test_boxes_are_relative_to_the_upright_image(folder):
