@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from emms.datasets.annotated import Row
-from emms.datasets.squad import start_of
+from emms.datasets.squad import WRONG_START, start_of
 from emms.downstream import Downstream
 from emms.downstream.boxes import box_label, in_bins
 from emms.downstream.text_question_answering import UNANSWERABLE
@@ -81,7 +81,8 @@ class Records:
         if stated is not None and type(stated) is not int:
             raise DatasetError(f"'answer_start' in {place} is {_shown(stated)}, not an integer; fix it")
         found = -1 if stated is None else start_of(text, stated, row.fields["context"])
-        return replace(row, label=label, fields={**row.fields, "answer_start": found})
+        remark = WRONG_START if stated is not None and stated >= 0 and found < 0 and label else ""
+        return replace(row, label=label, fields={**row.fields, "answer_start": found}, remark=remark)
 
     def _box(
         self, row: Row, record: Mapping[str, Any], value: Any, place: str, size: Callable[[], tuple[int, int]]

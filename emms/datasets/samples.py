@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import fields as fields_of
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
@@ -200,6 +201,7 @@ def list_samples(
     """
     listing = dataset.listing()
     rows, labels = _selected(listing, task, limit, seed)
+    rows = rows.with_columns(default for default in _defaults(task) if default.meta.output_name() not in rows.columns)
     rows = rows.with_columns(digest=_digests(rows["path"], store))
     reading = {"version": READING_VERSION, **dataset.reading()}
     fields = tuple(name for name in rows.columns if name not in (*LISTING, "digest"))
@@ -263,6 +265,14 @@ def describe(skipped: Sequence[Skipped], total: int) -> str:
         *(f"  {printable(bad.id)}: {printable(bad.reason, None)}" for bad in skipped[:_SHOWN]),
     ]
     return "\n".join(lines + ([f"  and {len(skipped) - _SHOWN} more"] if len(skipped) > _SHOWN else []))
+
+
+def _defaults(task: Downstream) -> Iterator[pl.Expr]:
+    """Yield columns with the defaults of the fields that a listing may lack: texts and integers."""
+    for field in fields_of(task.sample):
+        if isinstance(field.default, str | int):
+            kind = pl.String if isinstance(field.default, str) else pl.Int64
+            yield pl.lit(field.default, dtype=kind).alias(field.name)
 
 
 def _selected(listing: Listing, task: Downstream, limit: int | None, seed: int) -> tuple[pl.DataFrame, list[str]]:

@@ -50,6 +50,7 @@ class Squad(Annotated):
             label=" ".join(answer.split()),
             where=where,
             fields={"text": text, "context": context, "answer_start": start},
+            remark=WRONG_START if start < 0 and answer not in {UNANSWERABLE, ""} else "",
         )
 
     def _answer(self, where: str, question: dict[str, Any], context: str) -> tuple[str, int]:
@@ -64,6 +65,9 @@ class Squad(Annotated):
             text = get(answer, "text", str, whole)
             return text, start_of(text, get(answer, "answer_start", int, whole), context)
         return "", -1
+
+
+WRONG_START = "have an `answer_start` at which the passage does not have the answer, so that its place is unknown"
 
 
 def start_of(answer: str, stated: int, context: str) -> int:

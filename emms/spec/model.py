@@ -152,6 +152,8 @@ class ModelSpec(BaseModel):
     @property
     def id(self) -> str:
         """The name of this candidate in all outputs: its alias, or else its source, name and options."""
+        if self.pair and not self.alias:
+            return " + ".join(network.id for network in self.pair)
         return self.alias or self.unaliased_id
 
     @property

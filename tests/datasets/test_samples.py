@@ -16,6 +16,7 @@ from emms.datasets.digits import Digits
 from emms.datasets.imagefolder import ImageFolder
 from emms.datasets.parquet import ParquetImages
 from emms.datasets.samples import Samples, SamplesKey, Skipped, confirm, list_samples, unreadable
+from emms.datasets.textfolder import TextFolder
 from emms.downstream import downstream
 from emms.downstream.image_classification import ImageSample
 from emms.downstream.own_labels import OwnLabels
@@ -330,3 +331,12 @@ class Made(Dataset):
 def test_invalid_listings_raise(said, message, store):
     with pytest.raises(DatasetError, match=message):
         prepare(Made(**said), store)
+
+
+def test_optional_fields_that_a_listing_lacks_are_filled_in(store, tmp_path):
+    for name in ("sports", "music"):
+        (tmp_path / "texts" / name).mkdir(parents=True)
+        (tmp_path / "texts" / name / "1.txt").write_text(f"about {name}")
+    samples = prepare(TextFolder(path=tmp_path / "texts"), store, task=downstream("text-classification"))
+    assert samples.table(store)["context"].to_list() == ["", ""]
+    assert not samples.in_files(frozenset({"text", "context"}))  # so that no file is read for networks of texts

@@ -61,6 +61,9 @@ def test_oddities(file):
     assert listing.samples["text"][0] == "a b\N{REPLACEMENT CHARACTER}"
     assert listing.samples["answer_start"].to_list()[1:] == [-1, CONTEXT.index("rose")]
     assert listing.labels[-1] == "rose"
+    (note,) = [note for note in listing.notes if "answer_start" in note]
+    assert "1 of 3 samples" in note
+    assert "qas[1]" in note
 
 
 def test_blank_questions_and_missing_answers_are_counted(file):

@@ -79,3 +79,9 @@ def test_a_checkpoint_below_the_home_folder(tmp_path, monkeypatch):
     candidate = model(checkpoint="~/best.pth")
     assert candidate.checkpoint == Path(tmp_path, "best.pth")
     assert set(candidate.other_names) == {"~/best.pth", f"{tmp_path}/best.pth", "best.pth", "best"}
+
+
+def test_aliases_within_a_pair_are_in_its_name():
+    pair = ModelSpec.model_validate({"pair": [{"source": "timm", "name": "a", "alias": "mine"}, "hf:b"]})
+    assert pair.id == "mine + hf:b"
+    assert pair.unaliased_id == "timm:a + hf:b"
